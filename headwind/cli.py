@@ -1,0 +1,63 @@
+"""`headwind`: one command, thin subcommands. Only the module of the subcommand asked for is imported."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from headwind import __version__
+from headwind.errors import Exit, HeadwindError
+
+# name: one line of help. `headwind.commands.<name>` has `configure(parser)` and `execute(args) -> int`.
+COMMANDS: dict[str, str] = {}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a wrong command line is one sentence and says where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(Exit.USAGE, f"headwind: {message}; `{self.prog} --help` lists what can be given.\n")
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="headwind",
+        description="How much load does this API take, what limits it, and what should change?",
+    )
+    parser.add_argument("--version", action="version", version=f"headwind {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, help_line in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=help_line, description=help_line)
+        if name == chosen:
+            importlib.import_module(f"headwind.commands.{name}").configure(subparser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns its exit code. Every expected failure is one sentence on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        options = _parser(chosen).parse_args(arguments)
+        code: int = importlib.import_module(f"headwind.commands.{options.command}").execute(options)
+        sys.stdout.flush()
+        return code
+    except HeadwindError as error:
+        print(f"headwind: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("headwind: interrupted.", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`headwind explain x | head`): stop silently, as other tools do.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Text -> Runs, one module a tool."""

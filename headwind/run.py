@@ -1,0 +1,224 @@
+"""The Run: what one load test's source says, in SI units, and nothing that it does not say.
+
+`None` means "the source does not say" and never becomes 0; a 0 was printed or is certain.
+All values are frozen. `to_json` gives the contract of `report/schemas/run.schema.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headwind.histogram import Histogram
+from headwind.samples import Timeline
+
+SCHEMA = "headwind.run/1"
+WRK_DEFAULT_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A latency row as printed, in seconds; `percentiles_s` holds only what the source has, keys "50", "99.9"."""
+
+    mean_s: float | None = None
+    stdev_s: float | None = None
+    max_s: float | None = None
+    min_s: float | None = None
+    within_stdev: float | None = None  # share (0..1) of the samples within one stdev of the mean
+    percentiles_s: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "mean_s": self.mean_s,
+            "stdev_s": self.stdev_s,
+            "max_s": self.max_s,
+            "min_s": self.min_s,
+            "within_stdev": self.within_stdev,
+            "percentiles_s": dict(self.percentiles_s),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Latency:
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRate:
+    """wrk's Req/Sec row: requests per second of one thread, over 100-ms windows that had a response."""
+
+    mean: float | None = None
+    stdev: float | None = None
+    max: float | None = None
+    within_stdev: float | None = None
+
+    def to_json(self) -> dict[str, float | None]:
+        return {
+            "mean": self.mean,
+            "stdev": self.stdev,
+            "max": self.max,
+            "within_stdev": self.within_stdev,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ThreadRate:
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Counts by kind. `timeout` answers came, but late; `status` answers had a code above 399."""
+
+    connect: int | None = None
+    read: int | None = None
+    write: int | None = None
+    timeout: int | None = None
+    status: int | None = None
+
+    def to_json(self) -> dict[str, int | None]:
+        return {
+            "connect": self.connect,
+            "read": self.read,
+            "write": self.write,
+            "timeout": self.timeout,
+            "status": self.status,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Errors:
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of a tool that tells endpoints apart."""
+
+    name: str
+    method: str | None = None
+    requests: int | None = None
+    failures: int | None = None
+    requests_per_s: float | None = None
+    latency: Latency | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "method": self.method,
+            "requests": self.requests,
+            "failures": self.failures,
+            "requests_per_s": self.requests_per_s,
+            "latency": self.latency.to_json() if self.latency else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Endpoint:
+        values = {name: data[name] for name in cls.__slots__ if name in data}
+        if values.get("latency"):
+            values["latency"] = Latency.from_json(values["latency"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadWarning:
+    """An oddity of the source that a reader of the numbers should know; codes are listed in docs/formats.md."""
+
+    code: str
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        return {"code": self.code, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One load test as its source tells it."""
+
+    tool: str
+    url: str | None = None
+    lines: tuple[int, int] | None = None  # first and last line in the source, 1-based
+    complete: bool = False  # totals and Requests/sec are there
+    interrupted: bool = False
+    started_at: str | None = None  # ISO 8601, where the source has it
+    planned_duration_s: float | None = None
+    threads: int | None = None
+    connections: int | None = None
+    rate_target_per_s: float | None = None
+    pipeline: int | None = None
+    timeout_s: float | None = None  # None where it is only assumed
+    late_threshold_s: float | None = None  # a response is late above this
+    late: int | None = None
+    requests: int | None = None
+    duration_s: float | None = None
+    bytes_read: float | None = None
+    requests_per_s: float | None = None
+    bytes_per_s: float | None = None
+    latency: Latency | None = None
+    latency_from_send: Latency | None = None  # where `latency` counts from a schedule's due time
+    thread_requests_per_s: ThreadRate | None = None
+    errors: Errors = field(default_factory=Errors)
+    status_codes: Mapping[str, int] | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    histogram: Histogram | None = None
+    timeline: Timeline | None = None
+    warnings: tuple[ReadWarning, ...] = ()
+
+    def warn(self, code: str, message: str) -> Run:
+        """A copy with one more warning."""
+        return replace(self, warnings=(*self.warnings, ReadWarning(code, message)))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tool": self.tool,
+            "url": self.url,
+            "lines": list(self.lines) if self.lines else None,
+            "complete": self.complete,
+            "interrupted": self.interrupted,
+            "started_at": self.started_at,
+            "planned_duration_s": self.planned_duration_s,
+            "threads": self.threads,
+            "connections": self.connections,
+            "rate_target_per_s": self.rate_target_per_s,
+            "pipeline": self.pipeline,
+            "timeout_s": self.timeout_s,
+            "late_threshold_s": self.late_threshold_s,
+            "late": self.late,
+            "requests": self.requests,
+            "duration_s": self.duration_s,
+            "bytes_read": self.bytes_read,
+            "requests_per_s": self.requests_per_s,
+            "bytes_per_s": self.bytes_per_s,
+            "latency": self.latency.to_json() if self.latency else None,
+            "latency_from_send": self.latency_from_send.to_json() if self.latency_from_send else None,
+            "thread_requests_per_s": self.thread_requests_per_s.to_json()
+            if self.thread_requests_per_s
+            else None,
+            "errors": self.errors.to_json(),
+            "status_codes": dict(self.status_codes) if self.status_codes is not None else None,
+            "endpoints": [endpoint.to_json() for endpoint in self.endpoints],
+            "histogram": self.histogram.to_json() if self.histogram else None,
+            "timeline": self.timeline.to_json() if self.timeline else None,
+            "warnings": [warning.to_json() for warning in self.warnings],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Run:
+        """The Run that `to_json` wrote; unknown keys are ignored so that newer files can be read."""
+        values: dict[str, Any] = {name: data[name] for name in cls.__slots__ if name in data}
+        if values.get("lines"):
+            first, last = values["lines"]
+            values["lines"] = (first, last)
+        for name in ("latency", "latency_from_send"):
+            if values.get(name):
+                values[name] = Latency.from_json(values[name])
+        if values.get("thread_requests_per_s"):
+            values["thread_requests_per_s"] = ThreadRate.from_json(values["thread_requests_per_s"])
+        values["errors"] = Errors.from_json(values.get("errors") or {})
+        values["endpoints"] = tuple(Endpoint.from_json(row) for row in values.get("endpoints") or ())
+        if values.get("histogram"):
+            values["histogram"] = Histogram.from_json(values["histogram"])
+        if values.get("timeline"):
+            values["timeline"] = Timeline.from_json(values["timeline"])
+        values["warnings"] = tuple(
+            ReadWarning(row["code"], row["message"]) for row in values.get("warnings") or ()
+        )
+        return cls(**values)

@@ -1,0 +1,1 @@
+"""`python -m parser FILE` is `headwind explain FILE`; the work is done in `headwind`."""
