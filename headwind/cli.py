@@ -14,7 +14,9 @@ from headwind import __version__
 from headwind.errors import Exit, HeadwindError
 
 # name: one line of help. `headwind.commands.<name>` has `configure(parser)` and `execute(args) -> int`.
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "explain": "read any load tool's output, judge it, report it",
+}
 
 
 class _Parser(argparse.ArgumentParser):

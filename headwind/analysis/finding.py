@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Severity = Literal["critical", "warning", "info"]
@@ -12,17 +12,24 @@ Certainty = Literal["proved", "likely", "possible"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One number a finding rests on: its name, its value in `unit` (SI, "1" for a ratio), and where it was read."""
+    """One number a finding rests on: its name, its value in `unit` (SI, "1" for a count, "share" for a ratio from
+    0 to 1), and where it was read."""
 
     name: str
     value: float | int | str | None
     unit: str
     source: str
 
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "value": self.value, "unit": self.unit, "source": self.source}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`proved` needs arithmetic that leaves no other reading, a direct counter, or a measured intervention."""
+    """`proved` needs arithmetic that leaves no other reading, a direct counter, or a measured intervention.
+
+    `runs` are the indices, in the document's `runs`, of the runs it is about; empty where it is about all of them.
+    """
 
     code: str
     severity: Severity
@@ -32,11 +39,27 @@ class Finding:
     advice: str
     expect: str  # what should change, and by how much, when the advice is followed
     verify: str  # the command that would show it
+    runs: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "certainty": self.certainty,
+            "title": self.title,
+            "evidence": [row.to_json() for row in self.evidence],
+            "advice": self.advice,
+            "expect": self.expect,
+            "verify": self.verify,
+            "runs": list(self.runs),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Finding:
-        evidence = tuple(Evidence(**row) for row in data["evidence"])
-        return cls(**{**data, "evidence": evidence})
+        """The Finding that `to_json` wrote; unknown keys are ignored so that newer files can be read."""
+        values: dict[str, Any] = {name: data[name] for name in cls.__slots__ if name in data}
+        values["evidence"] = tuple(
+            Evidence(row["name"], row["value"], row["unit"], row["source"]) for row in data["evidence"]
+        )
+        values["runs"] = tuple(data.get("runs") or ())
+        return cls(**values)

@@ -1,0 +1,150 @@
+"""What all rules share about one run: the run, what was asked of it, and the quantities computed once."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headwind.analysis import closed_loop
+from headwind.analysis.finding import Evidence
+from headwind.run import WRK_DEFAULT_TIMEOUT_S, Run
+from headwind.samples import Sample
+
+# A clock step makes wrk print durations of thousands of years; nothing can be computed from them.
+LONGEST_BELIEVABLE_S = 1e7
+# wrk prints seconds with two decimals: 2.004 prints as 2.00, so only above this a Max exceeds the default timeout.
+PRINTED_SLACK_S = 0.005
+_NO_ENVIRONMENT: Mapping[str, Any] = {}
+
+
+@dataclass(slots=True)
+class Context:
+    """One run and the shared quantities; a rule reads it and changes nothing.
+
+    `where` names the place in the source. `cut` answers have no latency because they came after `limit_s` (wrk's
+    timeout; `limit_assumed` where the text does not say it). `little_s` bounds the mean time per request. `as_measured`
+    says whether the printed latency figures hold no synthetic samples (None: the text cannot tell). Times in seconds.
+    """
+
+    run: Run
+    index: int
+    where: str
+    target: int | None
+    samples: Sequence[Sample]
+    environment: Mapping[str, Any]
+    wrk: bool = False
+    requests: int = 0
+    runtime_s: float | None = None
+    rate_per_s: float | None = None
+    connections: int | None = None
+    cut: int = 0
+    limit_s: float | None = None
+    limit_assumed: bool = False
+    timeouts_count_answers: bool = False
+    status_errors: int = 0
+    good: tuple[int, int] | None = None
+    little_s: tuple[float, float] | None = None
+    interval_s: float | None = None
+    as_measured: bool | None = None
+
+    def read(self, name: str, value: float | int | str | None, unit: str, line: str) -> Evidence:
+        """Evidence read from a line of the source."""
+        return Evidence(name, value, unit, f"{self.where}, {line}")
+
+    @property
+    def late_share(self) -> float:
+        """Share of the answers without a latency because they came after the limit."""
+        return self.cut / self.requests if self.requests else 0.0
+
+
+def of(
+    run: Run,
+    source: str,
+    *,
+    index: int = 0,
+    target: int | None = None,
+    samples: Sequence[Sample] = (),
+    environment: Mapping[str, Any] | None = None,
+) -> Context:
+    """The context of one run; `source` is the name of the text it was read from."""
+    lines = run.lines
+    where = f"{source}:{lines[0]}-{lines[1]}" if lines else source
+    context = Context(run, index, where, target, samples, environment or _NO_ENVIRONMENT)
+    context.wrk = run.tool == "wrk"
+    context.requests = run.requests or 0
+    context.status_errors = run.errors.status or 0
+    _fill_rate(context)
+    if context.wrk:
+        _fill_late(context)
+        _fill_closed_loop(context)
+    if context.requests:
+        context.good = closed_loop.good_range(context.requests, context.status_errors, context.cut)
+    return context
+
+
+def _fill_rate(context: Context) -> None:
+    run = context.run
+    rate = run.requests_per_s
+    if rate and context.requests:
+        # Requests/sec has more digits than the printed duration, so N / rate is the more exact runtime.
+        context.runtime_s = context.requests / rate
+        context.rate_per_s = rate
+    elif run.duration_s and run.duration_s < LONGEST_BELIEVABLE_S:
+        context.runtime_s = run.duration_s
+        context.rate_per_s = context.requests / run.duration_s if run.requests is not None else None
+    if context.runtime_s is not None and context.runtime_s >= LONGEST_BELIEVABLE_S:
+        context.runtime_s = context.rate_per_s = None
+
+
+def _fill_late(context: Context) -> None:
+    """What wrk's `timeout` counter means here.
+
+    Since 4.0 it counts answers that came after --timeout (2 s unless given), and Max stays below that. A Max above
+    the assumed limit, or more timeouts than answers, says that --timeout was longer or that wrk is older than 4.0,
+    where a timeout is a check of a connection and no answer.
+    """
+    run = context.run
+    timeouts = run.errors.timeout or 0
+    top = run.latency.max_s if run.latency else None
+    limit = run.timeout_s if run.timeout_s is not None else WRK_DEFAULT_TIMEOUT_S
+    if timeouts > context.requests or (top is not None and top > limit + PRINTED_SLACK_S and timeouts):
+        return
+    context.timeouts_count_answers = True
+    if run.timeout_s is None and (top is None or top <= limit + PRINTED_SLACK_S):
+        context.limit_assumed = True
+    context.limit_s = limit if run.timeout_s is not None or context.limit_assumed else None
+    context.cut = timeouts
+
+
+def _fill_closed_loop(context: Context) -> None:
+    run = context.run
+    context.connections = closed_loop.live_connections(run.threads, run.connections)
+    if run.rate_target_per_s is not None or (run.pipeline or 1) > 1:
+        return
+    if not context.connections or not context.requests or not context.runtime_s or not run.connections:
+        return
+    context.little_s = closed_loop.little_range_s(context.connections, context.runtime_s, context.requests)
+    interval = closed_loop.expected_interval_s(run.connections, context.runtime_s, context.requests)
+    context.interval_s = interval
+    if run.histogram is not None:
+        context.as_measured = True
+    elif run.latency is not None and run.latency.max_s is not None:
+        context.as_measured = True if interval is None else run.latency.max_s < 2 * interval
+
+
+def wrk_command(
+    context: Context,
+    *,
+    connections: int | None = None,
+    threads: int | None = None,
+    duration_s: float | None = None,
+) -> str:
+    """The wrk command line that repeats this run with some of its settings changed; latencies up to 30 s are kept."""
+    run = context.run
+    threads = threads or run.threads or 4
+    connections = connections or run.connections or 200
+    seconds = duration_s or run.planned_duration_s or run.duration_s or 30
+    url = shlex.quote(run.url) if run.url else "URL"
+    return f"wrk -t{min(threads, connections)} -c{connections} -d{seconds:.0f}s --timeout 30s --latency {url}"

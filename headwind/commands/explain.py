@@ -1,0 +1,135 @@
+"""`headwind explain FILE...`: read any load tool's output, judge it, report it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from headwind.analysis import gates
+from headwind.analysis.lateness import with_late_threshold
+from headwind.commands.inputs import Input, duration, objectives_file, open_input
+from headwind.errors import UsageError
+from headwind.report import document
+from headwind.run import Run
+
+# Each but json is a module of headwind.report with `render(document) -> str`, imported only when asked for.
+_RENDERERS = {"text": "text", "md": "markdown", "html": "html", "csv": "csv", "junit": "junit"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `headwind explain`."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="a tool's output, a run's folder, or - for stdin"
+    )
+    parser.add_argument("--format", choices=["text", "json", *list(_RENDERERS)[1:]], default="text")
+    parser.add_argument("-o", "--output", metavar="OUT", help="write there instead of to stdout")
+    parser.add_argument("--tool", help="read the text as this tool's (default: recognised from the text)")
+    parser.add_argument(
+        "--timeout", metavar="2s", help="the --timeout that wrk ran with, which it prints nowhere"
+    )
+    parser.add_argument("--late", metavar="2s", help="an answer is late above this (default: wrk's timeout)")
+    add_gates(parser)
+
+
+def add_gates(parser: argparse.ArgumentParser) -> None:
+    """Add the options that state what a run must hold."""
+    parser.add_argument(
+        "--target", type=int, metavar="N", help="at least so many requests answered without an error"
+    )
+    parser.add_argument(
+        "--slo",
+        action="append",
+        default=[],
+        metavar="'p99<250ms'",
+        help="an objective; may be given several times",
+    )
+    parser.add_argument(
+        "--gates", metavar="FILE", help="a YAML file with `target:` and a list of objectives `slo:`"
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Explain every run of every file in one document; the exit code is the gates'."""
+    target, objectives = asked_gates(options)
+    timeout_s = duration(options.timeout) if options.timeout else None
+    late_s = duration(options.late) if options.late else None
+    inputs = [open_input(name, tool=options.tool, timeout_s=timeout_s) for name in options.files]
+    runs, sources = [], []
+    for one in inputs:
+        for run in _runs(one, late_s):
+            runs.append(run)
+            sources.append(one.source)
+    built = document.build(
+        runs,
+        source=", ".join(one.source for one in inputs),
+        sources=sources if len(inputs) > 1 else None,
+        samples=inputs[0].samples if len(inputs) == 1 else (),
+        environment=inputs[0].environment if len(inputs) == 1 else None,
+        target=target,
+        slos=objectives,
+    )
+    write(rendered(built, options.format, to_terminal=not options.output), options.output)
+    return document.exit_code(built)
+
+
+def asked_gates(options: argparse.Namespace) -> tuple[int | None, list[gates.Objective]]:
+    """The target and the objectives of the options and of the file they name; raises UsageError."""
+    if options.target is not None and options.target <= 0:
+        raise UsageError("--target takes a number of requests above 0.")
+    objectives = [gates.parse(text) for text in options.slo]
+    target: int | None = options.target
+    if options.gates:
+        for objective in objectives_file(options.gates):
+            if objective.metric == "requests" and objective.text.startswith("target"):
+                target = target if target is not None else int(objective.threshold)
+            else:
+                objectives.append(objective)
+    return target, objectives
+
+
+def rendered(built: dict[str, Any], form: str, *, to_terminal: bool) -> str:
+    """The document in one of the formats of `--format`."""
+    if form == "json":
+        return as_json(built)
+    if form == "text":
+        from headwind.report import text
+
+        tty = to_terminal and sys.stdout.isatty()
+        columns = os.get_terminal_size().columns if tty else 80
+        return text.render(
+            built, colour=tty and not os.environ.get("NO_COLOR"), width=max(40, min(columns, 100))
+        )
+    module = importlib.import_module(f"headwind.report.{_RENDERERS[form]}")
+    return str(module.render(built))
+
+
+def as_json(built: dict[str, Any]) -> str:
+    """Indented JSON that ends with a newline."""
+    import orjson
+
+    return orjson.dumps(built, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+def write(text: str, output: str | None) -> None:
+    """To a file, or to stdout; raises UsageError where the file cannot be written."""
+    if output is None or output == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{output} cannot be written ({error.strerror}); give another path with -o."
+        ) from None
+
+
+def _runs(one: Input, late_s: float | None) -> Iterator[Run]:
+    if late_s is None:
+        return one.runs
+    return (with_late_threshold(run, late_s) for run in chain(one.runs))
