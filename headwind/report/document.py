@@ -28,7 +28,8 @@ def build(
     """The document of `runs`, as `report/schemas/run.schema.json` describes it.
 
     `sources` names the file of each run where there are several. `samples` and `environment` belong to the load that
-    all of `runs` were part of. `slos` are objectives as text or parsed. Raises UsageError where an objective's text is none.
+    all of `runs` were part of. `slos` are objectives as text or parsed.
+    Raises UsageError where an objective's text is none.
     """
     objectives = _objectives(target, slos)
     contexts = [
