@@ -1,0 +1,41 @@
+"""gunicorn's configuration: `gunicorn -c service/gunicorn.conf.py service.app:app`, settings from the environment."""
+
+import os
+import sys
+from pathlib import Path
+
+# Before XGBoost is loaded: a thread per core in every worker would fight for the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+chdir = str(Path(__file__).resolve().parents[1])
+sys.path.insert(0, chdir)
+
+from service.master import Slots, check_model, check_port  # noqa: E402
+from service.settings import Settings, SettingsError  # noqa: E402
+
+try:
+    settings = Settings.from_environment()
+except SettingsError as error:
+    sys.exit(str(error))
+
+bind = f"{settings.host}:{settings.port}"
+workers = settings.workers
+worker_class = "service.worker.Worker"
+backlog = settings.backlog
+keepalive = settings.keepalive_s
+timeout = 30
+graceful_timeout = settings.graceful_timeout_s
+loglevel = settings.log_level
+accesslog = None
+control_socket_disable = True
+
+_slots = Slots.shared()
+pre_fork = _slots.pre_fork
+post_fork = _slots.post_fork
+child_exit = _slots.child_exit
+
+
+def on_starting(server: object) -> None:
+    """Refuse to start with one sentence rather than with a worker's traceback."""
+    check_port(settings)
+    check_model(settings)

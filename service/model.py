@@ -1,0 +1,116 @@
+"""The trained model: one file that holds the trees and everything needed to ask them."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+
+from service.catalogue import CATEGORICAL, FEATURES, Catalogue, Encoder, Row
+
+ATTRIBUTE = "flight_delay"
+FORMAT = 1
+BASIS_POINTS = 10_000
+"""Probabilities travel as whole basis points: four decimals are what an answer shows."""
+
+
+class ModelError(RuntimeError):
+    """The model file cannot be served; the message is one sentence that says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an artifact says about itself; `threshold_bp` is in basis points."""
+
+    catalogue: Catalogue
+    features: tuple[str, ...]
+    threshold_bp: int
+    trained_until: str
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "airlines": dict(self.catalogue.airlines),
+                "routes": {origin: dict(reached) for origin, reached in self.catalogue.routes.items()},
+                "features": list(self.features),
+                "threshold_bp": self.threshold_bp,
+                "trained_until": self.trained_until,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Raises `ValueError` or `KeyError` if `text` is not what `to_json` writes."""
+        data: dict[str, Any] = json.loads(text)
+        if data["format"] != FORMAT:
+            raise ValueError(f"format {data['format']} instead of {FORMAT}")
+        unknown = set(data["features"]) - set(FEATURES)
+        if unknown or not data["features"]:
+            raise ValueError(f"features {sorted(unknown)} are not known")
+        return cls(
+            catalogue=Catalogue(data["airlines"], data["routes"]),
+            features=tuple(data["features"]),
+            threshold_bp=int(data["threshold_bp"]),
+            trained_until=str(data["trained_until"]),
+        )
+
+
+def columns(features: Sequence[str]) -> list[int]:
+    """Positions of `features` in a row."""
+    return [FEATURES.index(name) for name in features]
+
+
+def feature_types(features: Sequence[str]) -> list[str]:
+    """XGBoost's types: `c` for a category, `q` for a quantity."""
+    return ["c" if name in CATEGORICAL else "q" for name in features]
+
+
+class DelayModel:
+    """Predicts batches of rows on one thread: a worker process has one core's share, and XGBoost's default
+    of a thread per core makes workers fight for the cores."""
+
+    def __init__(self, booster: xgboost.Booster, description: Description, model_id: str) -> None:
+        self.id = model_id
+        self.description = description
+        self.threshold_bp = description.threshold_bp
+        self.encode = Encoder(description.catalogue)
+        self._booster = booster
+        self._columns = columns(description.features)
+        booster.set_param({"nthread": 1})
+
+    def predict(self, rows: Sequence[Row]) -> list[int]:
+        """Probability of a delay for each row, in basis points (0 to 10,000)."""
+        table: npt.NDArray[np.float32] = np.array(rows, dtype=np.float32)[:, self._columns]
+        probabilities = self._booster.inplace_predict(table, validate_features=False)
+        answer: list[int] = np.rint(probabilities * BASIS_POINTS).astype(np.int64).tolist()
+        return answer
+
+
+def load_model(path: Path) -> DelayModel:
+    """The model in `path`, proved to predict; raises `ModelError`."""
+    hint = "run `make train` or set MODEL_PATH to a model made by it"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"The model file {path} cannot be read ({error.strerror}): {hint}.") from None
+    booster = xgboost.Booster()
+    try:
+        booster.load_model(bytearray(content))
+        described = booster.attr(ATTRIBUTE)
+        if described is None:
+            raise ValueError("it has no description of its features")
+        model = DelayModel(
+            booster, Description.from_json(described), hashlib.sha256(content).hexdigest()[:12]
+        )
+        model.predict([(0, 0, 0, 0, 0, 0, 1)])
+    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[-1][:120] if str(error).strip() else type(error).__name__
+        raise ModelError(f"The model file {path} is broken or of another kind ({reason}): {hint}.") from None
+    return model
