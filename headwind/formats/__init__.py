@@ -10,7 +10,7 @@ from pathlib import Path
 from headwind.errors import UnreadableError, UsageError
 from headwind.formats import registry
 from headwind.formats.text import clean, decode
-from headwind.run import WRK_DEFAULT_TIMEOUT_S, Run
+from headwind.run import Run
 
 __all__ = ["STDIN", "read_path", "read_text"]
 
@@ -69,8 +69,7 @@ def _overlaps(run: Run, others: list[Run]) -> bool:
 
 
 def _with_timeout(run: Run, timeout_s: float | None) -> Run:
-    if run.tool not in _WRK_LIKE:
+    if timeout_s is None or run.tool not in _WRK_LIKE:
         return run
-    if timeout_s is None:
-        return replace(run, late_threshold_s=run.late_threshold_s or WRK_DEFAULT_TIMEOUT_S)
-    return replace(run, timeout_s=timeout_s, late_threshold_s=timeout_s)
+    late = run.errors.timeout if run.tool == "wrk" else None
+    return replace(run, timeout_s=timeout_s, late_threshold_s=timeout_s, late=late)

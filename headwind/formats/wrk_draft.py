@@ -1,0 +1,265 @@
+"""A run while its lines come in: which line belongs to it, and what was printed, still as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headwind.formats.wrk_lines import Item
+
+MAX_GAP = (
+    15  # lines between two lines of one report, once its statistics began; annotations and blank lines fit
+)
+STATS_COLUMNS = ("Avg", "Stdev", "Max", "+/-")
+
+
+@dataclass(slots=True)
+class Target:
+    """A `Running ... @ URL` with its threads line; DeathStarBench's wrk2 prints one for each URL of a run."""
+
+    url: str | None
+    threads: str | None = None
+    connections: str | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """Printed text of one run. A field is None until its line came; later lines of the same kind are not the run's."""
+
+    first_line: int
+    last_line: int
+    planned: str | None = None
+    making: str | None = None
+    url: str | None = None
+    threads: str | None = None
+    connections: str | None = None
+    has_header: bool = False
+    has_threads: bool = False
+    has_stats: bool = False
+    columns: tuple[str, ...] = STATS_COLUMNS
+    calibrations: int = 0
+    latency: list[str] | None = None
+    rate: list[str] | None = None
+    distributions: dict[str, dict[str, str]] = field(default_factory=dict)  # "recorded", "uncorrected"
+    summaries: dict[str, str] = field(default_factory=dict)
+    open_distribution: str | None = None
+    distribution_line: int = 0
+    hdr: bool = False
+    requests: str | None = None
+    runtime: str | None = None
+    read: str | None = None
+    has_totals: bool = False
+    socket: str | None = None
+    socket_cut: bool = False
+    status: str | None = None
+    has_status: bool = False
+    per_second: str | None = None
+    has_per_second: bool = False
+    transfer: str | None = None
+    exact: str | None = None
+    foreign: bool = False
+    interrupted: bool = False
+    several_urls: bool = False
+    targets: list[Target] = field(default_factory=list)
+
+    @property
+    def has_results(self) -> bool:
+        """Anything that wrk prints after the load."""
+        return (
+            self.has_stats
+            or self.latency is not None
+            or self.rate is not None
+            or self.has_totals
+            or self.has_per_second
+            or bool(self.distributions)
+        )
+
+    @property
+    def finished(self) -> bool:
+        """wrk's last two lines came: what follows is printed by Lua or by others."""
+        return self.has_per_second and self.transfer is not None
+
+
+def accepts(draft: Draft, item: Item) -> bool:
+    """Whether the item belongs to the run, by what came before and how far away it was."""
+    if draft.has_results and item.line - draft.last_line > MAX_GAP:
+        return False
+    match item.kind:
+        case "threads":
+            return not (draft.has_threads or draft.has_results or draft.calibrations)
+        case "calibration":
+            return not draft.has_results
+        case "stats":
+            return not (draft.has_stats or draft.latency is not None or draft.rate is not None)
+        case "latency":
+            return draft.latency is None and not (draft.rate is not None and draft.has_totals)
+        case "rate":
+            return draft.rate is None
+        case "requests":
+            return not draft.has_totals and not draft.has_per_second
+        case "socket":
+            return draft.socket is None and not draft.has_per_second
+        case "status":
+            return not draft.has_status and not draft.has_per_second
+        case "per_second":
+            return not draft.has_per_second
+        case "transfer":
+            return draft.transfer is None
+    return True
+
+
+def add(draft: Draft, item: Item) -> bool:
+    """Put an accepted item into the draft; False where on a second look it is none of wrk's."""
+    taken = _ADD[item.kind](draft, item)
+    if taken:
+        draft.last_line = item.line
+    return taken
+
+
+def _threads(draft: Draft, item: Item) -> bool:
+    draft.has_threads = True
+    draft.threads = item.text("threads")
+    draft.connections = item.text("connections")
+    return True
+
+
+def _calibration(draft: Draft, item: Item) -> bool:
+    draft.calibrations += 1
+    return True
+
+
+def _stats(draft: Draft, item: Item) -> bool:
+    draft.has_stats = True
+    words = item.match["stats"].replace("+/-", " +/- ").split()
+    columns = tuple(_without_share(words))
+    if len(columns) >= 4:
+        draft.columns = columns
+    return True
+
+
+def _without_share(words: list[str]) -> list[str]:
+    """["Avg", "Stdev", "Max", "+/-"]: the word after "+/-" is part of that column's name."""
+    return [word for index, word in enumerate(words) if index == 0 or words[index - 1] != "+/-"]
+
+
+def _latency(draft: Draft, item: Item) -> bool:
+    tokens = item.tokens()
+    # Prose says "Latency 771.93us"; wrk's row has all its columns unless the text ends in it.
+    if len(tokens) < len(draft.columns) and not (item.cut_at is not None and draft.has_stats):
+        return False
+    draft.latency = tokens
+    return True
+
+
+def _rate(draft: Draft, item: Item) -> bool:
+    tokens = item.tokens()
+    if len(tokens) < len(draft.columns) and not (item.cut_at is not None and draft.has_stats):
+        return False
+    draft.rate = tokens
+    return True
+
+
+def _distribution(draft: Draft, item: Item) -> bool:
+    name = "uncorrected" if "Uncorrected" in item.match["distribution"] else "recorded"
+    if "Hdr" in item.match["distribution"]:
+        draft.hdr = True
+    draft.open_distribution = None if name in draft.distributions else name
+    draft.distribution_line = item.line
+    draft.distributions.setdefault(name, {})
+    return True
+
+
+def _percent(draft: Draft, item: Item) -> bool:
+    name = draft.open_distribution
+    if name is None or item.line - draft.distribution_line > MAX_GAP:
+        return False
+    rows = draft.distributions[name]
+    key = f"{float(item.match['percent']):.6f}".rstrip("0").rstrip(".")
+    if rows and float(key) <= float(next(reversed(rows))):
+        draft.open_distribution = None  # ranks ascend: this belongs to another table
+        return False
+    value = item.text("percentile")
+    # "1.35m" at the very end of the text may be the beginning of "1.35ms".
+    if value is None and item.match["percentile"].endswith("s"):
+        value = item.match["percentile"]
+    if value is not None:
+        rows[key] = value
+    draft.distribution_line = item.line
+    return True
+
+
+def _requests(draft: Draft, item: Item) -> bool:
+    runtime = item.match["runtime"]
+    decimals = runtime.rstrip("smhu").partition(".")[2]
+    # wrk has two decimals, Hyperfoil three; go-wrk prints Go's durations (59.679437388s).
+    if len(decimals) > 3 or (item.match["read"] is None and item.cut_at is None):
+        return False
+    draft.has_totals = True
+    draft.requests = item.text("requests")
+    draft.runtime = runtime if runtime.endswith("s") else item.text("runtime")
+    draft.read = item.match["bytes"]
+    return True
+
+
+def _socket(draft: Draft, item: Item) -> bool:
+    draft.socket = item.match["socket"]
+    draft.socket_cut = item.cut_at is not None
+    return True
+
+
+def _status(draft: Draft, item: Item) -> bool:
+    draft.has_status = True
+    draft.status = item.text("status")
+    return True
+
+
+def _per_second(draft: Draft, item: Item) -> bool:
+    figure = item.match["per_second"]
+    if len(figure.partition(".")[2]) > 2:
+        return False  # a script's own summary; wrk prints two decimals
+    draft.has_per_second = True
+    draft.per_second = figure
+    return True
+
+
+def _transfer(draft: Draft, item: Item) -> bool:
+    draft.transfer = item.match["transfer"]
+    return True
+
+
+def _summary(draft: Draft, item: Item) -> bool:
+    draft.hdr = True
+    table = "uncorrected" if "uncorrected" in draft.distributions else "recorded"
+    if item.match["summary"] != "Buckets":
+        draft.summaries.setdefault(f"{table} {item.match['summary']}", item.match["summary_tail"])
+    draft.open_distribution = None
+    return True
+
+
+def _spectrum(draft: Draft, item: Item) -> bool:
+    draft.hdr = True
+    draft.open_distribution = None
+    return True
+
+
+def _exact(draft: Draft, item: Item) -> bool:
+    draft.exact = draft.exact or item.match["exact"]
+    return True
+
+
+_ADD = {
+    "threads": _threads,
+    "calibration": _calibration,
+    "stats": _stats,
+    "latency": _latency,
+    "rate": _rate,
+    "distribution": _distribution,
+    "percent": _percent,
+    "requests": _requests,
+    "socket": _socket,
+    "status": _status,
+    "per_second": _per_second,
+    "transfer": _transfer,
+    "summary": _summary,
+    "spectrum": _spectrum,
+    "exact": _exact,
+}

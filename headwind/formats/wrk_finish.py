@@ -1,0 +1,328 @@
+"""From the printed text of one run to the Run, with a warning for everything that a reader should know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from headwind.formats import units
+from headwind.formats.text import safe_url
+from headwind.formats.wrk_draft import Draft
+from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, ReadWarning, Run, ThreadRate
+
+IMPOSSIBLE_S = 1e9  # some 30 years: a clock that stepped back during the run prints 2**64 microseconds
+_CUT_MEAN = re.compile(r"[0-9]{4}\.[0-9]{2}m")
+_RATE = re.compile(r"[0-9]+\.[0-9]{2}")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKMGTP]?)B")
+_URL_END = "\"'`,\\"
+_MICRO = re.compile(r"(?:Â[µ]|Î¼|┬╡|╬╝|[?\ufffd])s$")
+_KINDS = ("connect", "read", "write", "timeout")
+
+
+@dataclass(slots=True)
+class Notes:
+    """The warnings of a run while it is put together; one of each code."""
+
+    warnings: list[ReadWarning] = field(default_factory=list)
+
+    def __call__(self, code: str, message: str) -> None:
+        if all(warning.code != code for warning in self.warnings):
+            self.warnings.append(ReadWarning(code, message))
+
+
+def finish(draft: Draft) -> Run:
+    """The Run of a draft; the exact object a script printed is not joined here (`headwind.formats.exact`)."""
+    note = Notes()
+    is_wrk2 = draft.calibrations > 0 or draft.hdr or draft.several_urls or _is_wrk2_rate(draft.rate)
+    requests = units.whole(draft.requests) if draft.requests else None
+    duration_s = _duration(draft.runtime, note)
+    clock_broke = any(warning.code == "impossible_duration" for warning in note.warnings)
+    rate_printed = draft.per_second is not None and _RATE.fullmatch(draft.per_second) is not None
+    complete = (
+        requests is not None and draft.has_per_second and (rate_printed or draft.per_second in _NOT_FINITE)
+    )
+    latency = _latency(draft, note)
+    errors = _errors(draft, complete, note)
+    run = Run(
+        tool="wrk2" if is_wrk2 else "wrk",
+        url=_url(draft.url),
+        lines=(draft.first_line, draft.last_line),
+        complete=complete,
+        interrupted=_interrupted(draft, duration_s),
+        planned_duration_s=_planned(draft.planned, note),
+        threads=units.whole(draft.threads) if draft.threads else None,
+        connections=units.whole(draft.connections) if draft.connections else None,
+        requests=requests,
+        duration_s=duration_s,
+        bytes_read=_size(draft.read),
+        requests_per_s=float(draft.per_second)
+        if rate_printed and draft.per_second and not clock_broke
+        else None,
+        bytes_per_s=_size(draft.transfer) if not clock_broke else None,
+        latency=latency,
+        latency_from_send=_from_send(draft, note),
+        thread_requests_per_s=_thread_rate(draft, note),
+        errors=errors,
+    )
+    if not is_wrk2 and draft.making is None:
+        run = _with_late(run, note)
+    _note_what_is_missing(draft, run, note)
+    _note_what_disagrees(run, note)
+    _note_other_kinds(draft, run, note)
+    return replace(run, warnings=tuple(note.warnings))
+
+
+_NOT_FINITE = ("nan", "-nan", "inf", "-inf")
+
+
+def _is_wrk2_rate(rate: list[str] | None) -> bool:
+    """wrk2 prints its Req/Sec row so when no thread sampled a rate (runs under some ten seconds)."""
+    return rate is not None and rate[:2] == ["-nan", "-nan"]
+
+
+def _url(printed: str | None) -> str | None:
+    return safe_url(printed.rstrip(_URL_END)) or None if printed else None
+
+
+def _planned(token: str | None, note: Notes) -> float | None:
+    if token is None:
+        return None
+    planned_s = units.seconds(token)
+    if not token.endswith("s"):
+        note(
+            "header_rounded",
+            f"The header's {token} is rounded: wrk prints 51 s and more in whole minutes, so a minute stands for 51 to"
+            " 89 s, two for 90 to 150 s.",
+        )
+    return planned_s
+
+
+def _shortest_planned_s(token: str) -> float | None:
+    """The shortest `-d` that the header can stand for: -d is in whole seconds, minutes are rounded half to even."""
+    planned_s = units.seconds(token)
+    if planned_s is None or token.endswith("s"):
+        return planned_s
+    return 51.0 if planned_s <= 60 else planned_s - 30.0
+
+
+def _interrupted(draft: Draft, duration_s: float | None) -> bool:
+    shortest_s = _shortest_planned_s(draft.planned) if draft.planned else None
+    if shortest_s is None or duration_s is None:
+        return draft.interrupted
+    # wrk ends at the first 100-ms tick after its time; wrk2's clock may be some per mille early.
+    return duration_s < 0.98 * shortest_s - 0.1
+
+
+def _seconds(token: str, note: Notes, *, is_mean: bool = False) -> float | None:
+    """A latency column. The mean's has eight characters, so that 999.999 ms stands there as "1000.00m"."""
+    if is_mean and _CUT_MEAN.fullmatch(token):
+        note("mean_cut", f"The mean {token} lost its last letter to wrk's column: it is {token}s.")
+        token += "s"
+    if _MICRO.search(token):
+        note("unit_mangled", f"The micro sign of {token} was lost in a wrong encoding; it is read as us.")
+        token = _MICRO.sub("us", token)
+    value = units.seconds(token)
+    if value is not None and value > IMPOSSIBLE_S:
+        note("impossible_value", f"A latency of {token} is impossible (the clock stepped) and left out.")
+        return None
+    return value
+
+
+def _duration(token: str | None, note: Notes) -> float | None:
+    if token is None:
+        return None
+    duration_s = units.seconds(token)
+    if duration_s is not None and duration_s > IMPOSSIBLE_S:
+        note(
+            "impossible_duration",
+            f"The run time of {token} is impossible: the clock stepped back during the run, so its rates mean nothing"
+            " and are left out.",
+        )
+        return None
+    return duration_s
+
+
+def _is_nothing(tokens: Sequence[str]) -> bool:
+    """Zeros and nan only: wrk's way to print that it recorded nothing."""
+    return bool(tokens) and all("nan" in token or not token.strip("0.usmh%-") for token in tokens)
+
+
+def _latency(draft: Draft, note: Notes) -> Latency | None:
+    rows = _percentiles(draft.distributions.get("recorded", {}), note)
+    tokens = dict(zip(draft.columns, draft.latency or (), strict=False))
+    share = tokens.pop("+/-", None)
+    if draft.latency and len(tokens) >= 3 and _is_nothing(list(tokens.values())):
+        note(
+            "nothing_recorded",
+            "The latency row says that nothing was recorded (every answer was late, or none came): its zeros are no"
+            " latencies.",
+        )
+        return None
+    if not tokens and not rows:
+        return None
+    for column, token in tokens.items():
+        value = _seconds(token, note) if column.endswith("%") else None
+        if value is not None:
+            rows = {column.removesuffix("%"): value, **rows}
+            note("percentile_column", f"The row's third column is the {column} percentile, not the maximum.")
+    mean = tokens.get("Avg")
+    return Latency(
+        mean_s=_seconds(mean, note, is_mean=True) if mean else None,
+        stdev_s=_column(tokens, "Stdev", note),
+        max_s=_column(tokens, "Max", note),
+        min_s=_column(tokens, "Min", note),
+        within_stdev=_share(share),
+        percentiles_s=rows,
+    )
+
+
+def _column(tokens: Mapping[str, str], name: str, note: Notes) -> float | None:
+    token = tokens.get(name)
+    return _seconds(token, note) if token else None
+
+
+def _percentiles(rows: Mapping[str, str], note: Notes) -> dict[str, float]:
+    if _is_nothing(list(rows.values())):
+        return {}
+    values = {key: _seconds(token, note) for key, token in rows.items()}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _from_send(draft: Draft, note: Notes) -> Latency | None:
+    """wrk2's uncorrected table: latency from the actual send. Its `#[Mean` lines are in milliseconds."""
+    rows = _percentiles(draft.distributions.get("uncorrected", {}), note)
+    if not rows:
+        return None
+    numbers = {
+        name: [
+            float(number) / 1e3
+            for number in re.findall(r"[0-9]+\.[0-9]+", draft.summaries.get(f"uncorrected {name}", ""))
+        ]
+        for name in ("Mean", "Max")
+    }
+    mean = numbers["Mean"]
+    return Latency(
+        mean_s=mean[0] if len(mean) == 2 else None,
+        stdev_s=mean[1] if len(mean) == 2 else None,
+        max_s=numbers["Max"][0] if numbers["Max"] else None,
+        percentiles_s=rows,
+    )
+
+
+def _thread_rate(draft: Draft, note: Notes) -> ThreadRate | None:
+    tokens = dict(zip(draft.columns, draft.rate or (), strict=False))
+    share = tokens.pop("+/-", None)
+    if not tokens:
+        return None
+    if len(tokens) >= 3 and _is_nothing(list(tokens.values())):
+        note(
+            "no_thread_rate",
+            "The Req/Sec row says that no thread's rate was sampled: its zeros are no rates.",
+        )
+        return None
+    values = {column: units.count(token) for column, token in tokens.items()}
+    return ThreadRate(values.get("Avg"), values.get("Stdev"), values.get("Max"), _share(share))
+
+
+def _share(token: str | None) -> float | None:
+    if token is None:
+        return None
+    return units.share(
+        token if token.endswith("%") else token + "%"
+    )  # Hyperfoil's imitation leaves the sign out
+
+
+def _size(token: str | None) -> float | None:
+    match = _SIZE.fullmatch(token) if token else None
+    return units.size(f"{match[1]}{match[2].upper()}B") if match else None
+
+
+def _errors(draft: Draft, complete: bool, note: Notes) -> Errors:
+    """Counts as printed; a kind is 0 where its line is missing and would have come before a line that is there."""
+    socket_zero = 0 if complete or (draft.has_totals and draft.has_status) else None
+    counts: dict[str, int | None] = dict.fromkeys(_KINDS, socket_zero if draft.socket is None else None)
+    for kind in _KINDS if draft.socket is not None else ():
+        match = re.search(rf"\b{kind}[ \t]+(-?[0-9]+)", draft.socket or "")
+        if match and not (draft.socket_cut and match.end() == len(draft.socket or "")):
+            counts[kind] = _count(match[1], note)
+    status = _count(draft.status, note) if draft.status else None
+    if not draft.has_status and complete:
+        status = 0
+    return Errors(counts["connect"], counts["read"], counts["write"], counts["timeout"], status)
+
+
+def _count(token: str, note: Notes) -> int | None:
+    if token.startswith("-"):
+        note("impossible_value", f"An error count of {token} overflowed in wrk and is left out.")
+        return None
+    return units.whole(token)
+
+
+def _with_late(run: Run, note: Notes) -> Run:
+    """Timeouts are answers that came late, above a limit that wrk prints nowhere: its default, unless Max is higher."""
+    slowest = run.latency.max_s if run.latency else None
+    if slowest is not None and slowest > WRK_DEFAULT_TIMEOUT_S + 0.005:  # printed with two decimals
+        note(
+            "timeout_not_default",
+            f"The slowest recorded answer took {slowest:.2f} s, so wrk ran with a --timeout above its default of 2 s,"
+            " which wrk does not print; how many answers came after 2 s is unknown. --timeout tells it.",
+        )
+        return run
+    return replace(run, late_threshold_s=WRK_DEFAULT_TIMEOUT_S, late=run.errors.timeout)
+
+
+def _note_what_is_missing(draft: Draft, run: Run, note: Notes) -> None:
+    if not draft.has_header:
+        note("header_missing", "The text has no header of this run: URL and planned duration are unknown.")
+    parts = {
+        "threads and connections": run.connections is not None and run.threads is not None,
+        "the latency row": draft.latency is not None and len(draft.latency) >= len(draft.columns),
+        "the totals": run.requests is not None and run.bytes_read is not None,
+        "Requests/sec": draft.has_per_second and draft.per_second is not None,
+        "Transfer/sec": _size(draft.transfer) is not None
+        or (draft.transfer or "") in ("nanB", "-nanB", "infB"),
+    }
+    if not draft.has_header:
+        del parts["threads and connections"]
+    missing = [name for name, there in parts.items() if not there]
+    if missing:
+        note("cut", f"The text is cut: {', '.join(missing)} missing or not whole.")
+
+
+def _note_what_disagrees(run: Run, note: Notes) -> None:
+    """requests / duration against Requests/sec, each within what it is printed to; wrk computes one from the other."""
+    if not (run.requests and run.duration_s and run.requests_per_s):
+        return
+    unit_s = 60.0 if run.duration_s >= 51 else 1.0 if run.duration_s >= 1 else 1e-3
+    half_s = 0.0051 * unit_s
+    fastest = run.requests / max(run.duration_s - half_s, 1e-9) + 0.0051
+    slowest = run.requests / (run.duration_s + half_s) - 0.0051
+    if not slowest <= run.requests_per_s <= fastest:
+        note(
+            "totals_disagree",
+            f"{run.requests} requests in {run.duration_s:g} s are not {run.requests_per_s:g} per second: the text was"
+            " edited, or lines of different runs stand together.",
+        )
+
+
+def _note_other_kinds(draft: Draft, run: Run, note: Notes) -> None:
+    if draft.making is not None:
+        note(
+            "old_wrk",
+            "wrk 1.x (a fixed number of requests): its timeouts are counted per connection, not per answer.",
+        )
+    if draft.several_urls:
+        note("several_urls", "One wrk2 loaded several URLs at once; this is one of its tables.")
+    if run.tool != "wrk2":
+        return
+    if draft.calibrations:
+        note(
+            "calibration_excluded",
+            "wrk2 leaves its calibration of about 10 s out of the latency but not out of requests and Requests/sec.",
+        )
+    if run.errors.timeout:
+        note(
+            "wrk2_timeouts",
+            "wrk2 counts a timeout per connection every 2 s, idle ones included: no count of answers.",
+        )
