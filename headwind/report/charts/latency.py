@@ -1,0 +1,291 @@
+"""Pictures of latency: the percentile curve, as measured and as wrk corrected it, and the histogram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from headwind import words
+from headwind.histogram import Histogram, percentile_key
+from headwind.report.charts.figure import Drawing, Figure, Panel, colour, data, duration_axis, log_ticks
+from headwind.run import WRK_DEFAULT_TIMEOUT_S, Run
+
+CURVE_POINTS = 220
+HISTOGRAM_BINS = 48
+TABLE_SHARES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
+_TAIL_TICKS = (2, 10, 100, 1e3, 1e4, 1e5, 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Answers whose latency is only known to exceed `above_s`: the last `share` (0..1) of all of them."""
+
+    share: float
+    above_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """(share, seconds) pairs, ascending: `points` to draw, `table` at the shares that people quote."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    table: dict[float, float]
+
+
+def unknown_of(run: Run) -> Unknown | None:
+    """What the source cut off the latency's tail; None where every answer has a latency."""
+    histogram = run.histogram
+    if histogram is not None:
+        if not histogram.late:
+            return None
+        limit_s = histogram.limit_us / 1e6 if histogram.limit_us else run.timeout_s
+        return Unknown(histogram.late / histogram.total, limit_s or WRK_DEFAULT_TIMEOUT_S)
+    if run.tool != "wrk" or not run.errors.timeout or not run.requests:
+        return None
+    return Unknown(min(1.0, run.errors.timeout / run.requests), run.timeout_s or WRK_DEFAULT_TIMEOUT_S)
+
+
+def redo_correction(histogram: Histogram) -> Histogram:
+    """The histogram as wrk prints from it: each value n >= 2E adds samples at n-E, n-2E, ... while above E.
+
+    The inverse of `headwind.histogram.undo_correction`: corrected[v] = raw[v] + corrected[v+E] for v > E.
+    """
+    step = histogram.expected_interval_us
+    if step <= 0 or not histogram.values_us or histogram.values_us[-1] < 2 * step:
+        return histogram
+    chains = np.zeros((-(-(histogram.values_us[-1] + 1) // step), step), dtype=np.int64)
+    dense = chains.reshape(-1)
+    dense[list(histogram.values_us)] = histogram.counts
+    summed = np.cumsum(chains[::-1], axis=0)[::-1].reshape(-1)
+    dense[step + 1 :] = summed[step + 1 :]
+    kept = np.flatnonzero(dense)
+    return Histogram(
+        tuple(kept.tolist()), tuple(dense[kept].tolist()), histogram.late, histogram.limit_us, step
+    )
+
+
+def _nearest_rank(histogram: Histogram, shares: list[float]) -> list[tuple[float, float]]:
+    """`Histogram.percentile_s` for many shares (0..1) at once; shares whose answer was late are left out."""
+    cumulative = np.cumsum(np.asarray(histogram.counts, dtype=np.int64))
+    ranks = np.maximum(1, np.ceil(np.round(np.asarray(shares) * histogram.total, 6)))
+    places = np.searchsorted(cumulative, ranks)
+    return [
+        (share, histogram.values_us[place] / 1e6)
+        for share, place in zip(shares, places.tolist(), strict=True)
+        if place < len(cumulative)
+    ]
+
+
+def _curve(name: str, histogram: Histogram) -> Curve:
+    tails = np.geomspace(1.0, max(2.0, float(histogram.total)), CURVE_POINTS)
+    # A quotable percentile needs at least one answer above it.
+    quotable = [share for share in TABLE_SHARES if (1 - share) * histogram.total >= 1]
+    return Curve(
+        name,
+        tuple(_nearest_rank(histogram, (1 - 1 / tails).tolist())),
+        dict(_nearest_rank(histogram, quotable)),
+    )
+
+
+def curves_of(run: Run) -> tuple[Curve, ...]:
+    """As measured and, where wrk's correction changed anything, as wrk prints; else the printed percentiles."""
+    if run.histogram is not None and run.histogram.counts:
+        corrected = redo_correction(run.histogram)
+        measured = _curve("measured", run.histogram)
+        return (measured,) if corrected is run.histogram else (measured, _curve("as wrk prints", corrected))
+    printed = run.latency.percentiles_s if run.latency else {}
+    points = sorted((float(key) / 100, value) for key, value in printed.items() if float(key) < 100)
+    return (Curve("as printed", tuple(points), dict(points)),) if points else ()
+
+
+def percentile_figure(run: Run) -> Figure | None:
+    """Latency against percentile, the tail stretched (log of 1 - p); None where the source holds neither."""
+    unknown, curves = unknown_of(run), curves_of(run)
+    if not curves and unknown is None:
+        return None
+    return Figure(
+        "percentiles",
+        "Latency by percentile",
+        _summary(curves, unknown),
+        (Panel(lambda width: _percentile_chart(curves, unknown, width)),),
+        _note(run, curves),
+        ("Percentile", *(curve.name.capitalize() for curve in curves)),
+        _rows(curves, unknown),
+    )
+
+
+def _note(run: Run, curves: tuple[Curve, ...]) -> str:
+    if len(curves) > 1:
+        return (
+            "Measured: every answer once. As wrk prints: with the synthetic samples that it adds for requests "
+            "which a slow answer kept from being sent."
+        )
+    if curves and run.histogram is None and run.tool == "wrk":
+        return "As wrk printed them, synthetic samples included; the exact histogram was not recorded."
+    return ""
+
+
+def _summary(curves: tuple[Curve, ...], unknown: Unknown | None) -> str:
+    parts = []
+    for curve in curves:
+        told = [
+            f"p{percentile_key(share * 100)} {words.seconds(curve.table[share])}"
+            for share in (0.5, 0.99)
+            if share in curve.table
+        ]
+        parts += [f"{curve.name}: {', '.join(told)}"] if told else []
+    if unknown:
+        known = words.number((1 - unknown.share) * 100)
+        parts.append(
+            f"every percentile above {known} is unknown, but more than {words.seconds(unknown.above_s)}"
+        )
+    return f"Latency by percentile; {'; '.join(parts)}."
+
+
+def _rows(curves: tuple[Curve, ...], unknown: Unknown | None) -> tuple[tuple[str, ...], ...]:
+    shares = {share for curve in curves for share in curve.table}
+    if unknown:
+        shares |= {share for share in TABLE_SHARES[:5] if share > 1 - unknown.share}
+    rows = []
+    for share in sorted(shares):
+        cells = []
+        for curve in curves or (Curve("latency", (), {}),):
+            late = unknown is not None and share > 1 - unknown.share
+            missing = f"unknown, above {words.seconds(unknown.above_s)}" if unknown and late else "unknown"
+            cells.append(words.seconds(curve.table[share]) if share in curve.table else missing)
+        rows.append((f"p{percentile_key(share * 100)}", *cells))
+    return tuple(rows)
+
+
+def _percentile_chart(curves: tuple[Curve, ...], unknown: Unknown | None, width: int) -> Drawing:
+    last = max([share for curve in curves for share, _ in curve.points], default=0.99)
+    right = max(1 / max(1 - last, 1e-9), 100.0 if unknown else 2.0)
+    seconds = [value for curve in curves for _, value in curve.points if value > 0]
+    if unknown:
+        seconds.append(unknown.above_s)
+    bottom, top = min(seconds, default=1e-3), max(seconds, default=1.0) * 1.25
+    top = max(top, bottom * 2, unknown.above_s * 2 if unknown else 0)
+    x = alt.X(
+        "tail:Q",
+        scale=alt.Scale(type="log", domain=[1, right], nice=False),
+        axis=alt.Axis(
+            values=[tick for tick in _TAIL_TICKS if tick <= right * 1.0001],
+            labelExpr="'p' + format(100 - 100 / datum.value, '.6~g')",
+            title=None,
+            grid=True,
+        ),
+    )
+    y = alt.Y(
+        "seconds:Q",
+        scale=alt.Scale(type="log", domain=[bottom * 0.8, top], nice=False),
+        axis=alt.Axis(
+            title=None, labelExpr=duration_axis(), values=log_ticks(bottom * 0.8, top), minExtent=52
+        ),
+    )
+    layers = _unknown_layers(unknown, right, bottom * 0.8, top) if unknown else []
+    names = [curve.name for curve in curves]
+    paints = [colour("corrected" if name == "as wrk prints" else "measured") for name in names]
+    rows = [
+        {"tail": 1 / (1 - share), "seconds": value, "curve": curve.name}
+        for curve in curves
+        for share, value in curve.points
+    ]
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke") if len(names) > 1 else None
+    paint = alt.Color("curve:N", scale=alt.Scale(domain=names, range=paints), legend=legend)
+    base = alt.Chart(data(rows)).encode(x=x, y=y, color=paint)
+    exact = bool(curves) and curves[0].name == "measured"
+    layers.append(base.mark_line(interpolate="step-after" if exact else "linear"))
+    if not exact:
+        layers.append(base.mark_point(filled=True, size=46, opacity=1))
+    return alt.layer(*layers).properties(width=width, height=250)
+
+
+def _unknown_layers(unknown: Unknown, right: float, bottom: float, top: float) -> list[Drawing]:
+    """The part of the curve nobody measured: a shaded field from the limit up, not a line."""
+    start = min(1 / max(unknown.share, 1e-9), right)
+    field = {"tail": start, "right": right, "seconds": unknown.above_s, "top": top}
+    edge = {"tail": start, "seconds": bottom, "top": top}
+    middle: dict[str, Any] = {
+        "tail": (start * right) ** 0.5,
+        "seconds": (unknown.above_s * top) ** 0.5,
+        "label": f"unknown, above {words.seconds(unknown.above_s)}",
+    }
+    x, y = alt.X("tail:Q"), alt.Y("seconds:Q")
+    return [
+        alt.Chart(data([field]))
+        .mark_rect(fill=colour("unknown-soft"), stroke=colour("unknown"), strokeDash=[3, 3])
+        .encode(x=x, x2="right:Q", y=y, y2="top:Q"),
+        alt.Chart(data([edge]))
+        .mark_rule(stroke=colour("unknown"), strokeDash=[3, 3])
+        .encode(x=x, y=y, y2="top:Q"),
+        alt.Chart(data([middle])).mark_text(color=colour("chart-muted")).encode(x=x, y=y, text="label:N"),
+    ]
+
+
+def histogram_figure(run: Run) -> Figure | None:
+    """Share of the answers by latency, in bins of equal width on a log scale; None without a histogram."""
+    histogram = run.histogram
+    if histogram is None or not histogram.counts:
+        return None
+    bins = _bins(histogram)
+    fullest = max(bins, key=lambda row: row["share"])
+    late = histogram.late / histogram.total
+    summary = (
+        f"Histogram of {words.number(histogram.recorded)} latencies from {words.seconds(histogram.values_us[0] / 1e6)} "
+        f"to {words.seconds(histogram.values_us[-1] / 1e6)}; the fullest bin, {words.share(fullest['share'])} of the "
+        f"answers, lies between {words.seconds(fullest['low'])} and {words.seconds(fullest['high'])}."
+    )
+    note = (
+        f"{words.share(late)} of the answers came too late to be recorded and are in no bar." if late else ""
+    )
+    return Figure(
+        "histogram",
+        "How the latencies are spread",
+        summary,
+        (Panel(lambda width: _histogram_chart(bins, width)),),
+        note,
+        ("From", "To", "Share of the answers"),
+        tuple(
+            (words.seconds(row["low"]), words.seconds(row["high"]), words.share(row["share"]))
+            for row in bins
+            if row["share"]
+        ),
+    )
+
+
+def _bins(histogram: Histogram) -> list[dict[str, float]]:
+    values = np.asarray(histogram.values_us, dtype=float)
+    low, high = max(values[0], 1.0), max(values[-1], values[0] * 1.05, 2.0)
+    edges = np.geomspace(low * 0.999, high * 1.001, HISTOGRAM_BINS + 1)
+    counts, _ = np.histogram(np.maximum(values, low), bins=edges, weights=np.asarray(histogram.counts))
+    return [
+        {"low": float(left) / 1e6, "high": float(right) / 1e6, "share": float(count) / histogram.total}
+        for left, right, count in zip(edges[:-1], edges[1:], counts, strict=True)
+    ]
+
+
+def _histogram_chart(bins: list[dict[str, float]], width: int) -> Drawing:
+    return (
+        alt.Chart(data(bins))
+        .mark_rect(fill=colour("measured"), stroke=colour("chart-paper"), strokeWidth=0.6)
+        .encode(
+            x=alt.X(
+                "low:Q",
+                scale=alt.Scale(type="log", nice=False, domain=[bins[0]["low"], bins[-1]["high"]]),
+                axis=alt.Axis(
+                    title=None,
+                    labelExpr=duration_axis(),
+                    values=log_ticks(bins[0]["low"], bins[-1]["high"]),
+                    labelOverlap=True,
+                ),
+            ),
+            x2="high:Q",
+            y=alt.Y("share:Q", axis=alt.Axis(title=None, format="~%", tickCount=4, minExtent=52)),
+            y2=alt.datum(0),
+        )
+        .properties(width=width, height=250)
+    )

@@ -1,0 +1,212 @@
+"""What a report says, before any format: one document -> one `Content`, which HTML and Markdown both lay out."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from headwind import words
+from headwind.analysis.finding import Finding
+from headwind.report.tables import Table, environment_tables, number_tables
+from headwind.run import Run
+from headwind.samples import Sample
+
+Tone = Literal["good", "bad", "unsure", "neutral"]
+FIRST_FINDINGS = 3
+# A generator busier than this share of one core per thread may itself be what limits the figures.
+GENERATOR_BUSY = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One mark of the strip of trust: what was looked at, what came out, and why that is good or not."""
+
+    label: str
+    value: str
+    tone: Tone = "neutral"
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A judged objective: as it was asked, "held", "failed" or "not judged", and the sentence that says why."""
+
+    name: str
+    verdict: str
+    reason: str
+    run: int  # which of the document's runs it judged, from 0
+
+    @property
+    def tone(self) -> Tone:
+        tones: dict[str, Tone] = {"held": "good", "failed": "bad"}
+        return tones.get(self.verdict, "unsure")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything of a run's report but its pictures."""
+
+    title: str
+    source: str
+    answer: str
+    trust: tuple[Fact, ...]
+    gates: tuple[Gate, ...]
+    findings: tuple[Finding, ...]
+    ruled_out: tuple[str, ...]
+    numbers: tuple[Table, ...]
+    again: str | None
+    environment: tuple[Table, ...]
+    notes: tuple[str, ...]
+    raw_text: str | None
+
+    @property
+    def first(self) -> tuple[Finding, ...]:
+        """The findings of the first screen."""
+        return self.findings[:FIRST_FINDINGS]
+
+    @property
+    def further(self) -> tuple[Finding, ...]:
+        return self.findings[FIRST_FINDINGS:]
+
+
+def build(
+    document: Mapping[str, Any],
+    runs: Sequence[Run],
+    *,
+    samples: Sequence[Sample] = (),
+    environment: Mapping[str, Any] | None = None,
+    raw_text: str | None = None,
+) -> Content:
+    """The report's words for a `headwind.run/1` document whose runs were read as `runs`."""
+    findings = tuple(Finding.from_json(row) for row in document.get("findings") or ())
+    source = str(document.get("source") or "standard input")
+    run = runs[0] if len(runs) == 1 else None
+    return Content(
+        title=_title(runs, source),
+        source=source,
+        answer=str(document.get("answer") or _title(runs, source)),
+        trust=_trust(document, run, samples) if run else _trust_of_many(runs),
+        gates=tuple(gate(row) for row in document.get("gates") or ()),
+        findings=findings,
+        ruled_out=tuple(_ruled_out(document)),
+        numbers=number_tables(runs),
+        again=_again(environment),
+        environment=environment_tables(environment),
+        notes=tuple(dict.fromkeys(_notes(document, runs))),
+        raw_text=raw_text,
+    )
+
+
+def _notes(document: Mapping[str, Any], runs: Sequence[Run]) -> Iterator[str]:
+    """What was assumed, and what looked odd in the source."""
+    yield from (str(row["message"]) for row in document.get("assumptions") or ())
+    yield from (warning.message for run in runs for warning in run.warnings)
+
+
+def _title(runs: Sequence[Run], source: str) -> str:
+    if len(runs) != 1:
+        return f"{len(runs)} runs of {source}"
+    return runs[0].url or source
+
+
+def _trust(document: Mapping[str, Any], run: Run, samples: Sequence[Sample]) -> tuple[Fact, ...]:
+    """What the analysis said of the run, then where the load came from and whether its generator kept up."""
+    tones: dict[bool | None, Tone] = {True: "good", False: "bad", None: "unsure"}
+    said = [
+        Fact(str(row["name"]), str(row["value"]), tones[row["good"]], str(row["why"]))
+        for row in document.get("trust") or ()
+    ]
+    return (*said, _place(run), _headroom(run, samples))
+
+
+def _place(run: Run) -> Fact:
+    try:
+        host = urlsplit(run.url).hostname if run.url else None
+    except ValueError:  # such as an unclosed bracket: the source may hold anything
+        host = None
+    if host is None:
+        return Fact("place", "not stated", "unsure", "the source does not name the server")
+    if _is_loopback(host):
+        return Fact("place", "same machine", "unsure", "generator and server share its cores")
+    return Fact("place", "over a network", "neutral", f"the generator reached {host}")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _headroom(run: Run, samples: Sequence[Sample]) -> Fact:
+    """How busy the generator's threads were: its CPU seconds over what its threads could have used."""
+    during = [sample for sample in samples if sample.t_s >= 0]
+    label = "generator"
+    if len(during) < 2 or not run.threads:
+        return Fact(label, "not watched", "unsure", "its CPU was not sampled")
+    used = {"first": 0.0, "last": 0.0}
+    for name, sample in (("first", during[0]), ("last", during[-1])):
+        used[name] = sum(one.cpu_s for one in sample.processes if one.role == "generator")
+    span = during[-1].t_s - during[0].t_s
+    if not used["last"] or span <= 0:
+        return Fact(label, "not watched", "unsure", "its CPU was not sampled")
+    busy = max(0.0, used["last"] - used["first"]) / span / min(run.threads, during[-1].cpus)
+    if busy > GENERATOR_BUSY:
+        return Fact(label, f"{words.share(busy)} busy", "bad", "it may itself be the limit")
+    return Fact(label, f"{words.share(busy)} busy", "good", "it had time to spare")
+
+
+def _trust_of_many(runs: Sequence[Run]) -> tuple[Fact, ...]:
+    complete = sum(run.complete and not run.interrupted for run in runs)
+    tone: Tone = "good" if complete == len(runs) else "unsure"
+    tools = ", ".join(sorted({run.tool for run in runs}))
+    return (
+        Fact("complete", f"{complete} of {len(runs)} runs", tone),
+        Fact("measured by", tools or "unknown"),
+    )
+
+
+def gate(row: Mapping[str, Any]) -> Gate:
+    """The gate of a document's row."""
+    verdict = str(row["outcome"]).replace("_", " ")
+    return Gate(str(row["gate"]), verdict, str(row["reason"]), int(row.get("run") or 0))
+
+
+def _ruled_out(document: Mapping[str, Any]) -> list[str]:
+    """What was excluded and by which figure; `ruled_out` rows are text or {"code", "evidence"}."""
+    lines = []
+    for row in document.get("ruled_out") or ():
+        if isinstance(row, str):
+            lines.append(row)
+            continue
+        evidence = row.get("evidence") or ""
+        lines.append(f"{str(row.get('code', '')).replace('_', ' ')}: {evidence_text(evidence)}")
+    return lines
+
+
+def evidence_text(evidence: Any) -> str:
+    """Evidence as one line, whether it is text, one row or several rows of name, value, unit and source."""
+    if isinstance(evidence, str):
+        return evidence
+    if isinstance(evidence, Mapping):
+        if "name" in evidence:
+            return (
+                f"{evidence['name']} {words.measured(evidence.get('value'), str(evidence.get('unit', '')))}"
+            )
+        return "; ".join(f"{str(key).replace('_', ' ')} {value}" for key, value in evidence.items())
+    return "; ".join(evidence_text(row) for row in evidence)
+
+
+def _again(environment: Mapping[str, Any] | None) -> str | None:
+    for key in ("again", "run_again", "command"):
+        value = (environment or {}).get(key)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, list | tuple) and value:
+            return " ".join(str(part) for part in value)
+    return None

@@ -1,0 +1,91 @@
+"""The report as one HTML file: self-contained, offline, light and dark, for a screen, a phone and paper."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from headwind import __version__, words
+from headwind.report import content
+from headwind.report.charts.figure import NARROW, WIDE, Figure, style_sheet
+from headwind.report.figures import run_figures
+from headwind.report.plain import clean, visible
+from headwind.run import Run
+from headwind.samples import Sample
+
+
+def render(
+    document: Mapping[str, Any],
+    *,
+    samples: Sequence[Sample] = (),
+    environment: Mapping[str, Any] | None = None,
+    raw_text: str | None = None,
+) -> str:
+    """The page of a `headwind.run/1` document; `samples` and `environment` are the run folder's, where it has them.
+
+    Every text of the document is escaped; the page's own policy forbids it to load or run anything else.
+    """
+    document = clean(document)
+    runs = [Run.from_json(row) for row in document["runs"]]
+    raw_text = visible(raw_text) if raw_text else None
+    said = content.build(document, runs, samples=samples, environment=clean(environment), raw_text=raw_text)
+    figures = run_figures(runs, samples)
+    return page("run.html", said.title, said=said, figures=figures, several=len(runs) > 1)
+
+
+def page(template: str, title: str, **values: Any) -> str:
+    """One of our pages in the common frame."""
+    script = _source("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    light, dark, rules = style_sheet()
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            title=title,
+            version=__version__,
+            style=Markup(_source("page.css")),  # our own file
+            chart_light=Markup(light),
+            chart_dark=Markup(dark),
+            chart_rules=Markup(rules),
+            script=Markup(script),
+            script_hash=digest,
+            **values,
+        )
+    )
+
+
+def drawings(figure: Figure) -> list[dict[str, Any]]:
+    """The figure's panels, each drawn for a wide and for a narrow page."""
+    pairs = zip(figure.panels, figure.svgs(WIDE), figure.svgs(NARROW), strict=True)
+    # Vega escapes every text it draws, and nothing else of the document reaches a drawing.
+    return [
+        {"label": panel.label, "wide": Markup(wide), "narrow": Markup(narrow)}
+        for panel, wide, narrow in pairs
+    ]
+
+
+def _source(name: str) -> str:
+    loader = _environment().loader
+    assert loader is not None
+    return loader.get_source(_environment(), name)[0]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("headwind.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["measured"] = words.measured
+    environment.globals["drawings"] = drawings
+    return environment

@@ -1,0 +1,147 @@
+"""The report as Markdown, for a pull request or a CI summary, with its pictures as PNG files beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from headwind import words
+from headwind.analysis.finding import Finding
+from headwind.report import content
+from headwind.report.plain import clean, visible
+from headwind.report.tables import Table
+from headwind.run import Run
+from headwind.samples import Sample
+
+# Each could begin markup, a link, an HTML tag or a mention somewhere inside a line.
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~@#&$])")
+_LEADING = re.compile(r"^(\s*)([-+=]|\d+[.)])")
+_SEVERITIES = {"critical": "Critical", "warning": "Warning", "info": "For information"}
+
+
+def text(value: str) -> str:
+    """Text that shows as itself, on one line, wherever it stands."""
+    line = " ".join(value.split())
+    return _LEADING.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", line))
+
+
+def code(value: str) -> str:
+    """A code span that shows the value as it is, backticks and pipes included."""
+    line = " ".join(value.split()).replace("|", "\\|") or " "
+    ticks = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
+    padding = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{ticks}{padding}{line}{padding}{ticks}"
+
+
+def block(value: str) -> str:
+    """A fenced block that nothing inside it can close."""
+    fence = "`" * max(3, max((len(run) for run in re.findall(r"`+", value)), default=0) + 1)
+    return f"{fence}text\n{value.rstrip()}\n{fence}"
+
+
+def table(it: Table) -> str:
+    """A Markdown table under its caption."""
+    align = ["---", *("---:" if it.numeric else "---" for _ in it.columns[1:])]
+    rows = (it.columns, *it.rows)
+    lines = [f"| {' | '.join(text(cell) for cell in row)} |" for row in rows]
+    return "\n".join([f"**{text(it.caption)}**", "", lines[0], f"| {' | '.join(align)} |", *lines[1:]])
+
+
+def render(
+    document: Mapping[str, Any],
+    *,
+    samples: Sequence[Sample] = (),
+    environment: Mapping[str, Any] | None = None,
+    raw_text: str | None = None,
+    pictures: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The document as Markdown; `pictures` are (file name, what it shows) pairs that lie beside it."""
+    document = clean(document)
+    runs = [Run.from_json(row) for row in document["runs"]]
+    said = content.build(
+        document,
+        runs,
+        samples=samples,
+        environment=clean(environment),
+        raw_text=visible(raw_text) if raw_text else None,
+    )
+    parts = [f"# {text(said.answer)}", code(said.title), *_trust(said), *_gates(said.gates)]
+    parts += _findings("What stands out", said.first)
+    if pictures:
+        parts.append("## Pictures")
+        parts += [f"![{text(summary)}]({name})" for name, summary in pictures]
+    parts += _findings("Also found", said.further)
+    if said.ruled_out:
+        parts += ["## Ruled out", "\n".join(f"- {text(line)}" for line in said.ruled_out)]
+    parts += ["## Numbers", *(f"> {text(note)}" for note in said.notes), *map(table, said.numbers)]
+    if said.again:
+        parts += ["## Run it again", block(said.again)]
+    if said.environment:
+        parts += ["## Versions, machine and hashes", *map(table, said.environment)]
+    if said.raw_text:
+        parts += ["## Raw text", block(said.raw_text)]
+    return "\n\n".join(parts) + "\n"
+
+
+def write(
+    document: Mapping[str, Any],
+    path: Path,
+    *,
+    samples: Sequence[Sample] = (),
+    environment: Mapping[str, Any] | None = None,
+    raw_text: str | None = None,
+) -> list[Path]:
+    """Write the Markdown and its PNGs beside it as `<name>-<figure>.png`; returns every file written."""
+    from headwind.report.figures import run_figures  # Altair is only needed for pictures
+
+    cleaned = clean(document)
+    runs = [Run.from_json(row) for row in cleaned["runs"]]
+    written, pictures = [path], []
+    for figure in run_figures(runs, samples):
+        drawn = figure.pngs()
+        for place, png in enumerate(drawn, start=1):
+            number = f"-{place}" if len(drawn) > 1 else ""
+            target = path.with_name(f"{path.stem}-{figure.slug}{number}.png")
+            target.write_bytes(png)
+            label = figure.panels[place - 1].label
+            pictures.append((target.name, f"{label}. {figure.summary}" if label else figure.summary))
+            written.append(target)
+    path.write_text(
+        render(document, samples=samples, environment=environment, raw_text=raw_text, pictures=pictures),
+        encoding="utf-8",
+    )
+    return written
+
+
+def _trust(said: content.Content) -> list[str]:
+    return [" · ".join(f"{text(fact.label)}: **{text(fact.value)}**" for fact in said.trust)]
+
+
+def _gates(gates: Sequence[content.Gate]) -> list[str]:
+    if not gates:
+        return []
+    rows = tuple((one.name, one.verdict, one.reason) for one in gates)
+    return [table(Table("Gates", ("Gate", "Verdict", "Why"), rows, numeric=False))]
+
+
+def _findings(title: str, findings: Sequence[Finding]) -> list[str]:
+    if not findings:
+        return []
+    return [f"## {title}", *(_finding(one) for one in findings)]
+
+
+def _finding(one: Finding) -> str:
+    lines = [f"### {text(one.title)}", f"*{_SEVERITIES[one.severity]}, {one.certainty}.* {text(one.advice)}"]
+    evidence = [
+        f"- {text(row.name)}: **{text(words.measured(row.value, row.unit))}** ({text(row.source)})"
+        for row in one.evidence
+    ]
+    if evidence:
+        lines.append("\n".join(evidence))
+    if one.expect:
+        lines.append(f"Expect: {text(one.expect)}")
+    if one.verify:
+        lines.append(f"Check it: {code(one.verify)}")
+    return "\n\n".join(lines)

@@ -1,0 +1,40 @@
+"""Text from outside, made harmless for every format: control and direction characters become visible marks.
+
+A load tool's output and a URL may hold terminal escapes, which some terminal would obey when a report is printed or
+pasted, or characters that turn the reading direction and so make a line say something else than it shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# C0 without tab and newline, DEL, C1, lone surrogates, non-characters, and what turns or hides text.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
+
+
+def _mark(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)  # Unicode's own pictures of the control characters
+    return f"<U+{code:04X}>"
+
+
+def visible(text: str) -> str:
+    """The text with every unseen character replaced by a mark; tabs and newlines stay, CR LF becomes a newline."""
+    return _UNSEEN.sub(_mark, text.replace("\r\n", "\n"))
+
+
+def clean(value: Any) -> Any:
+    """A JSON value with `visible` applied to every string in it, keys included."""
+    if isinstance(value, str):
+        return visible(value) if not value.isascii() or not value.isprintable() else value
+    if isinstance(value, Mapping):
+        return {clean(key): clean(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        # Time lines and histograms are long lists of numbers: nothing in them to clean.
+        return value if not value or isinstance(value[0], int | float) else [clean(one) for one in value]
+    return value

@@ -1,0 +1,160 @@
+"""Every format says the same, and no text of a document can become markup, a formula or a terminal's command."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import io
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from markdown_it import MarkdownIt
+
+from headwind.report import csv, html, junit, markdown
+from headwind.report.plain import clean, visible
+from headwind.run import Run
+from tests.report.documents import (
+    CUT_RUN,
+    ENVIRONMENT,
+    FULL_RUN,
+    HOSTILE,
+    SAMPLES,
+    document,
+    full_document,
+    gate,
+    hostile_document,
+)
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_html_leads_with_the_answer_the_trust_the_gates_and_three_findings() -> None:
+    page = html.render(full_document(), samples=SAMPLES, environment=ENVIRONMENT, raw_text="Running 45s test")
+    wanted = ["Target met", "the run is whole", "p99&lt;250ms failed", "Finding number 1", "Finding number 3"]
+    wanted += ["Latency by percentile", "Finding number 4", "memory growth", "All numbers"]
+    wanted += ["headwind run --connections 200", "sha256 2c26", "Running 45s test"]
+    body = page[page.index("<main") :]
+    places = [body.index(text) for text in wanted]
+    assert places == sorted(places)
+
+
+def test_html_is_one_file_that_loads_nothing() -> None:
+    page = html.render(full_document(), samples=SAMPLES, environment=ENVIRONMENT, raw_text="x")
+    assert len(page.encode()) < 1_500_000
+    assert not re.search(r"<(?:link|img|iframe|object)\b|<script[^>]+src|@import|url\(", page)
+    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+
+
+def test_the_same_document_gives_the_same_page() -> None:
+    assert html.render(full_document(), samples=SAMPLES) == html.render(full_document(), samples=SAMPLES)
+
+
+def test_a_text_that_is_not_stated_is_never_a_zero() -> None:
+    page = html.render(document(Run(tool="wrk", url="http://x/")))
+    rows = re.findall(r'<th scope="row">([^<]+)</th><td>([^<]+)</td>', page)
+    assert dict(rows)["Requests answered"] == "not stated"
+    assert dict(rows)["Errors on read"] == "not stated"
+
+
+def test_hostile_text_shows_as_text_in_html() -> None:
+    page = html.render(hostile_document(), environment={HOSTILE: HOSTILE, "again": HOSTILE}, raw_text=HOSTILE)
+    several = html.render({**hostile_document(), "runs": hostile_document()["runs"] * 2})
+    for text in (page, several):
+        assert text.count("<script") == 1
+        assert "<img" not in text
+        assert "&lt;script&gt;alert(2)" in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+
+
+def test_hostile_text_shows_as_text_in_markdown() -> None:
+    text = markdown.render(
+        hostile_document(), environment={HOSTILE: HOSTILE}, raw_text=f"```\n{HOSTILE}\n~~~~"
+    )
+    page = MarkdownIt("commonmark").enable("table").render(text)
+    assert "<img" not in page
+    assert "<script" not in page
+    assert "<a " not in page
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+def test_markdown_holds_the_findings_the_gates_and_every_number() -> None:
+    text = markdown.render(full_document(), environment=ENVIRONMENT, raw_text="Running 45s test")
+    assert text.startswith("# Target met")
+    for wanted in ("Finding number 5", "p99\\<250ms", "68,000", "Do thing 2.", "Running 45s test", "13 MiB"):
+        assert wanted in text
+
+
+def test_markdown_is_written_with_its_pictures_beside_it(tmp_path: Path) -> None:
+    written = markdown.write(full_document(), tmp_path / "report.md", samples=SAMPLES)
+    text = (tmp_path / "report.md").read_text()
+    pictures = [path for path in written if path.suffix == ".png"]
+    assert len(pictures) == 6
+    for picture in pictures:
+        assert picture.read_bytes().startswith(PNG)
+        assert f"]({picture.name})" in text
+
+
+@pytest.mark.parametrize("value", ["`", "a`b``c", "``", "x|y", "", "plain"])
+def test_a_code_span_shows_its_value(value: str) -> None:
+    page = MarkdownIt("commonmark").render(markdown.code(value.replace("|", "!")))
+    assert page.startswith("<p><code>")
+    assert page.count("<code>") == 1
+
+
+def test_csv_has_a_row_a_run_with_units_in_the_names_and_nothing_for_unknown() -> None:
+    rows = list(csv_module.DictReader(io.StringIO(csv.render(document(FULL_RUN, CUT_RUN)))))
+    assert [row["requests"] for row in rows] == ["68000", "2788"]
+    assert rows[0]["latency_p99_s"] == "0.512"
+    assert rows[1]["latency_p99_s"] == ""
+    assert rows[1]["errors_timeout"] == "613"
+
+
+def test_csv_cannot_become_a_formula() -> None:
+    run = Run(tool="wrk", url="=HYPERLINK(1)", requests=1, complete=True)
+    rows = list(csv_module.DictReader(io.StringIO(csv.render(document(run)))))
+    assert rows[0]["url"] == "'=HYPERLINK(1)"
+    for cell in csv_module.reader(io.StringIO(csv.render(hostile_document()))):
+        assert not any(text.startswith(("=", "+", "-", "@", "\t")) for text in cell)
+
+
+def test_csv_says_which_gates_of_a_run_did_not_hold() -> None:
+    gates = [gate("p99<1s", "failed"), gate("rps>1", "held"), gate("mean<1s", "not_judged", run=1)]
+    rows = list(csv_module.DictReader(io.StringIO(csv.render(document(FULL_RUN, CUT_RUN, gates=gates)))))
+    assert [row["gates_not_held"] for row in rows] == ["p99<1s", "mean<1s"]
+
+
+def test_junit_fails_a_failed_gate_and_errors_one_not_judged() -> None:
+    root = ElementTree.fromstring(junit.render(full_document()))
+    suite = root[0]
+    assert {key: suite.get(key) for key in ("tests", "failures", "errors")} == {
+        "tests": "3",
+        "failures": "1",
+        "errors": "1",
+    }
+    assert [len(case) for case in suite.findall("testcase")] == [1, 0, 1]
+
+
+def test_junit_without_gates_asks_for_complete_runs() -> None:
+    good = ElementTree.fromstring(junit.render(document(FULL_RUN)))
+    bad = ElementTree.fromstring(junit.render(document(FULL_RUN, Run(tool="wrk"))))
+    assert (good[0].get("failures"), bad[0].get("failures")) == ("0", "1")
+
+
+def test_junit_stays_xml_with_hostile_text() -> None:
+    root = ElementTree.fromstring(junit.render(hostile_document()))
+    assert "<script>" in (root[0].findtext("system-out") or "")
+
+
+def test_unseen_characters_become_marks_and_text_stays() -> None:
+    assert visible("a\x1b[31mb\r\n\tc\u202e\ud800") == "a␛[31mb\n\tc<U+202E><U+D800>"
+    assert visible("naïve 49 µs, 東京") == "naïve 49 µs, 東京"
+    assert clean({"a\x07": ["x\x00", 1, None]}) == {"a␇": ["x␀", 1, None]}
+
+
+def test_a_document_read_back_from_disk_renders_the_same() -> None:
+    stored = json.loads(json.dumps(full_document()))
+    assert markdown.render(stored) == markdown.render(full_document())
