@@ -85,3 +85,26 @@ def size(value: float | None) -> str:
 def factor(value: float) -> str:
     """How many times: 17.93 -> "17.9"."""
     return number(value)
+
+
+def cores(value: float | None) -> str:
+    """CPU seconds per second: 1.62 -> "1.62 cores"."""
+    if value is None:
+        return UNKNOWN
+    return f"{number(value)} core{'' if value == 1 else 's'}"
+
+
+def measured(value: float | int | str | bool | None, unit: str) -> str:
+    """A value with its SI unit, as evidence and gates carry it ("1": a count, "share": 0 to 1); text stays as it is."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if unit in _BY_UNIT:
+        return _BY_UNIT[unit](value)
+    return f"{number(value)} {unit}".rstrip()
+
+
+_BY_UNIT = {"s": seconds, "1/s": rate, "1": number, "share": share, "bytes": size, "cores": cores}

@@ -141,7 +141,9 @@ def _endpoints(run: Run, of_run: str) -> Table:
         )
         for row in run.endpoints
     )
-    return Table(f"By endpoint{of_run}", ("Endpoint", "Requests", "Failed", "Requests/s", "Mean", "p99"), rows)
+    return Table(
+        f"By endpoint{of_run}", ("Endpoint", "Requests", "Failed", "Requests/s", "Mean", "p99"), rows
+    )
 
 
 def _endpoint_name(row: Endpoint) -> str:
