@@ -157,7 +157,9 @@ def hostile_document() -> dict[str, Any]:
         "likely",
         HOSTILE,
         (Evidence(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
-        *[HOSTILE] * 3,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
     )
     return document(
         run,
