@@ -1,8 +1,8 @@
 """Micro-batching: flights that arrive in the same turn of the event loop are predicted by one call.
 
 One flight costs XGBoost nearly as much alone as within fifty, so requests that wait together are predicted together.
-While the model answers fast it runs on the event loop; once a call takes longer than `INLINE_LIMIT_S` it runs in one
-thread, so that the loop goes on refusing and answering meanwhile. Work over capacity is refused at once.
+A call that is expected to take less than `INLINE_LIMIT_S` runs on the event loop; a longer one runs in a thread, so
+that the loop goes on refusing and answering meanwhile. Work over capacity is refused at once.
 """
 
 import asyncio
@@ -22,8 +22,11 @@ INLINE_LIMIT_S = 0.005
 LONGEST_CALL_S = 0.05
 """Calls of a slow model are cut to about this, so that a flight never waits long for a call already running."""
 
-SMOOTHING = 0.2
-"""Weight of the newest call in the running means."""
+REMEMBERED_CALLS = 3
+"""Calls whose fastest is the pace: a call that the machine held up says nothing about the model."""
+
+FIXED_COST_ROWS = 8
+"""A call's fixed cost counts as this many rows: one row alone must not look as if fifty cost fifty times as much."""
 
 
 class Overloaded(Exception):
@@ -78,31 +81,28 @@ class Turn:
 
 
 class Pace:
-    """How long calls take, as running means, and what follows for the next one."""
+    """Seconds a row costs, learned from the latest calls, and what follows from it."""
 
-    def __init__(self, max_batch: int) -> None:
+    def __init__(self, max_batch: int, max_queue: int, max_wait_s: float) -> None:
         self._max_batch = max_batch
-        self.call_s = 0.0
+        self._max_queue = max_queue
+        self._max_wait_s = max_wait_s
+        self._latest: deque[float] = deque(maxlen=REMEMBERED_CALLS)
         self.row_s = 0.0
+        self.batch = max_batch
+        self.queue = max_queue
 
     def saw(self, rows: int, seconds: float) -> None:
-        self.call_s += SMOOTHING * (seconds - self.call_s)
-        self.row_s += SMOOTHING * (seconds / rows - self.row_s)
+        """Learn from a call with `rows` rows. `batch` is then the rows of the next call, `queue` the rows that may
+        wait: as many as are done within the longest wait."""
+        self._latest.append(max(seconds, 1e-9) / max(rows, FIXED_COST_ROWS))
+        self.row_s = min(self._latest)
+        self.batch = max(1, min(self._max_batch, int(LONGEST_CALL_S / self.row_s)))
+        self.queue = max(1, min(self._max_queue, int(self._max_wait_s / self.row_s)))
 
-    @property
-    def slow(self) -> bool:
-        return self.call_s > INLINE_LIMIT_S
-
-    @property
-    def batch(self) -> int:
-        """Rows of the next call."""
-        if not self.slow:
-            return self._max_batch
-        return max(1, min(self._max_batch, int(LONGEST_CALL_S / max(self.row_s, 1e-9))))
-
-    def wait_s(self, queued: int) -> float:
-        """Expected wait of a flight behind `queued` others."""
-        return math.ceil((queued + 1) / self.batch) * self.call_s
+    def blocks(self, rows: int) -> bool:
+        """Whether a call with `rows` rows would block the event loop for too long."""
+        return self.row_s * rows > INLINE_LIMIT_S
 
 
 class Batcher:
@@ -111,18 +111,16 @@ class Batcher:
     def __init__(self, model: Model, settings: Settings, metrics: Metrics) -> None:
         self._model = model
         self._metrics = metrics
-        self._max_queue = settings.max_queue
         self._max_wait_s = settings.max_wait_ms / 1000
-        self._deadline_s = 2 * self._max_wait_s
+        self._deadline_s = settings.deadline_ms / 1000
         self._batch_wait_s = settings.batch_wait_ms / 1000
         self._turn: Turn | None = None
         self._backlog: deque[Turn] = deque()
         self._queued = 0
         self._running = False
         self._thread: ThreadPoolExecutor | None = None
-        self.pace = Pace(settings.max_batch)
+        self.pace = Pace(settings.max_batch, settings.max_queue, self._max_wait_s)
         self._loop: asyncio.AbstractEventLoop
-        self._limit = 0
 
     async def start(self) -> None:
         """Warm the model up and learn its pace before the first request depends on it."""
@@ -133,10 +131,7 @@ class Batcher:
             begun = self._loop.time()
             self._model.predict([row] * rows)
             seconds = self._loop.time() - begun
-            self.pace.call_s, self.pace.row_s = seconds, seconds / rows
-            if self.pace.slow:
-                break
-        self._set_limit()
+            self.pace.saw(rows, seconds)
 
     async def stop(self) -> None:
         if self._thread is not None:
@@ -152,7 +147,7 @@ class Batcher:
 
     def submit(self, row: Row) -> asyncio.Future[int]:
         """One fast-lane request: the future of its probability in basis points; raises `Overloaded`."""
-        if self._queued >= self._limit:
+        if self._queued >= self.pace.queue:
             self._refuse()
         future = self._loop.create_future()
         turn = self._turn or self._open()
@@ -167,7 +162,7 @@ class Batcher:
 
         A list is accepted whole or not at all, and one longer than the limit is accepted by an idle worker.
         """
-        if self._queued and self._queued + len(rows) > self._limit:
+        if self._queued and self._queued + len(rows) > self.pace.queue:
             self._refuse()
         turn = self._turn or self._open()
         futures = [self._loop.create_future() for _ in rows]
@@ -200,7 +195,7 @@ class Batcher:
             turn = self._take()
             if turn is None:
                 continue
-            if self.pace.slow:
+            if self.pace.blocks(len(turn.rows)):
                 self._running = True
                 if self._thread is None:
                     self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -259,10 +254,3 @@ class Batcher:
         if turn.lane:
             self._metrics.answered(200, turn.lane, self._loop.time() - turn.opened_s)
         self.pace.saw(len(turn.rows), seconds)
-        self._set_limit()
-
-    def _set_limit(self) -> None:
-        """The flights that may wait: as many as are done within the longest wait, at most MAX_QUEUE."""
-        pace = self.pace
-        calls = max(1, int(self._max_wait_s / max(pace.call_s, 1e-9)))
-        self._limit = min(self._max_queue, calls * pace.batch)

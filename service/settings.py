@@ -47,7 +47,9 @@ class Settings:
     cache_entries: int = _number("answers remembered a worker; 0 is off", 0, 0, 10000000)
     serving: str = _choice("where the model runs", "inprocess", "inprocess", "queue")
     redis_url: str = _text("Redis for SERVING=queue", "redis://127.0.0.1:6379/0")
-    queue_deadline_ms: float = _number("how long a queued flight may take before 503", 2000, 10, 60000)
+    deadline_ms: float = _number(
+        "longest an accepted flight may wait before it is answered 503", 1000, 10, 60000
+    )
     access_log: str = _choice(
         "structured access log: answers, or accepted requests too", "off", "off", "on", "all"
     )

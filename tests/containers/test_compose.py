@@ -1,0 +1,59 @@
+import os
+import socket
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.containers.conftest import ROOT, docker
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+
+REPLICAS = 3
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def compose(engine: None) -> Iterator[Callable[..., str]]:
+    """`docker compose` on the committed file, under a project name of its own; taken down afterwards."""
+    project = f"headwind-test-{uuid.uuid4().hex[:8]}"
+    environment = {**os.environ, "NGINX_PORT": str(free_port()), "DURATION": "2s", "CONNECTIONS": "64"}
+    command = ["docker", "compose", "--ansi", "never", "-p", project, "-f", "docker-compose.wrk.yml"]
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment
+        )
+        if done.returncode != 0:
+            pytest.fail(f"docker compose {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    yield run
+    run("--profile", "*", "down", "-v", "-t", "3", "--rmi", "local")
+
+
+def predictions(container: str) -> float:
+    """How many requests this replica answered 200, by its own metrics."""
+    code = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8000/metrics').read().decode())"
+    text = docker("exec", container, "python", "-c", code)
+    name = 'flight_delay_requests_total{status="200"} '
+    return sum(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))
+
+
+def test_three_replicas_behind_nginx_all_take_load_from_wrk(compose: Callable[..., str]) -> None:
+    compose("up", "-d", "--wait", "--scale", f"api={REPLICAS}")
+    printed = compose("run", "--rm", "--no-deps", "-T", "wrk")
+    requests = int(next(line.split()[0] for line in printed.splitlines() if " requests in " in line))
+    assert "Socket errors" not in printed
+    assert "Non-2xx" not in printed
+    containers = compose("ps", "-q", "api").split()
+    assert len(containers) == REPLICAS
+    share = [predictions(container) for container in containers]
+    assert sum(share) >= requests
+    assert min(share) > 0.8 * requests / REPLICAS, f"unevenly shared: {share}"
