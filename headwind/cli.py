@@ -16,6 +16,8 @@ from headwind.errors import Exit, HeadwindError
 # name: one line of help. `headwind.commands.<name>` has `configure(parser)` and `execute(args) -> int`.
 COMMANDS: dict[str, str] = {
     "explain": "read any load tool's output, judge it, report it",
+    "run": "load a server once and report what it took",
+    "doctor": "say what this machine lacks for a load test, and the command that mends it",
 }
 
 
@@ -46,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     try:
         options = _parser(chosen).parse_args(arguments)
+        options.argv = arguments
         code: int = importlib.import_module(f"headwind.commands.{options.command}").execute(options)
         sys.stdout.flush()
         return code

@@ -109,8 +109,12 @@ local function report(summary, latency)
   print("headwind.wrk/1 " .. (first and first:get("headwind_histogram") and whole or short))
 end
 
--- Wraps the hooks that are set now.
+-- Wraps the hooks that are set now; once, also where observe.lua runs a script that measures itself.
 function measure.hook()
+  if headwind_hooked then
+    return
+  end
+  headwind_hooked = true
   local own_setup, own_init, own_done = setup, init, done
   local counts = os.getenv("HEADWIND_RESPONSES") ~= "off"
   local epoch_us

@@ -1,0 +1,1 @@
+"""The only place with processes, sockets and clocks: one measured run, and experiments made of runs."""

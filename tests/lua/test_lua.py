@@ -193,6 +193,15 @@ def test_a_users_own_hooks_and_arguments_still_work(folder: Path, tmp_path: Path
     assert {head.split("X-Thread: ")[1][0] for head in heads} == {"1", "2"}
 
 
+def test_a_script_that_measures_itself_is_measured_once(folder: Path, tmp_path: Path) -> None:
+    exact = tmp_path / "exact.jsonl"
+    variables = {"HEADWIND_SCRIPT": str(folder / "prediction.lua"), "HEADWIND_EXACT": str(exact)}
+    with serving() as url:
+        run = wrk("-t2", "-c2", "-d1s", "-s", folder / "observe.lua", url, environment=variables)
+    assert sum(reported(run.stdout)["status_codes"].values()) <= printed_requests(run.stdout) + 2
+    assert len(exact.read_text().splitlines()) == 1
+
+
 def test_an_error_in_a_users_done_does_not_cost_the_measurement(folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "mine.lua"
     script.write_text("function done() error('broken report') end")

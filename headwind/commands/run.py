@@ -1,0 +1,61 @@
+"""`headwind run`: one measured run of a server that this starts, or that runs already."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from headwind.commands.explain import add_gates, asked_gates, rendered
+from headwind.commands.loading import add_load, again_command, confirm, describe, plan_of
+from headwind.errors import Exit, GateNotJudgedError
+from headwind.report import document
+from headwind.stress import folder, generator, reports, trial
+from headwind.stress.interrupt import Interrupt
+from headwind.stress.progress import Progress
+from headwind.stress.trial import Trial
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `headwind run`."""
+    add_load(parser)
+    parser.add_argument("--label", default="run", help="goes into the name of the report's folder")
+    parser.add_argument("--format", choices=["text", "json", "md"], default="text")
+    add_gates(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run once, write the folder, print the report; the exit code is the gates'."""
+    wanted, objectives = asked_gates(options)
+    plan = plan_of(options)
+    again = again_command(options)
+    if options.dry_run:
+        describe(plan, options, again)
+        return Exit.DONE
+    wrk = generator.find(options.wrk, may_install=True)
+    confirm(plan, yes=options.yes)
+    into = folder.create(options.reports, plan.label)
+    with Interrupt() as interrupt:
+        result = trial.run(plan, wrk, into, interrupt=interrupt, progress=Progress(), again=again)
+        built = reports.write(result, target=wanted, slos=objectives)
+    if result.runs:
+        sys.stdout.write(rendered(built, options.format, to_terminal=True))
+        if options.format == "text":
+            print(f"\nreport: {reports.best(into)}")
+    return _exit_code(result, document.exit_code(built), asked=bool(wanted or objectives))
+
+
+def _exit_code(result: Trial, by_gates: int, *, asked: bool) -> int:
+    """130 where the user stopped it, 4 where something else did or nothing was answered, else the gates' code."""
+    if result.stopped_by_user:
+        kept = f"what was measured is in {result.folder}" if result.runs else "nothing was measured"
+        print(f"headwind: {result.interruption}; {kept}.", file=sys.stderr)
+        return Exit.INTERRUPTED
+    if result.interruption:
+        raise GateNotJudgedError(
+            f"{result.interruption}; what was measured until then is in {result.folder}."
+        )
+    if not any(run.requests for run in result.runs):
+        raise GateNotJudgedError(
+            f"the server took the connections but answered no request; all that is known is in {result.folder}."
+        )
+    return by_gates

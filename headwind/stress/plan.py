@@ -1,0 +1,120 @@
+"""What one measured run is to be: frozen, checked, and free of machines and clocks."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headwind.errors import UsageError
+
+DEFAULT_TIMEOUT_S = 30  # far above the default lateness: nothing that matters is cut off
+DEFAULT_LATE_S = 2.0  # wrk's own default timeout, which published results silently use
+_MIX = re.compile(
+    r"(?P<method>[A-Z]+) (?P<path>/[^\s=@]*(?:\?\S*?)?)(?:=(?P<weight>[0-9]+))?(?:@(?P<file>.+))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What one wrk sends. `path` replaces the URL's; the script or the bodies' lines say what is sent, else nothing is.
+
+    `weight` is its share of the connections, in units of the sum over all traffic of the run.
+    """
+
+    method: str | None = None
+    path: str | None = None
+    weight: int = 1
+    script: Path | None = None
+    bodies: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.method or 'GET'} {self.path or '/'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run: the target, the load, and what is asked of the result.
+
+    `url` and `command` may hold `{port}`, `command` also `{workers}`. Header values may hold `$NAME`, which stands for
+    an environment variable and is looked up only where the load is started.
+    """
+
+    url: str
+    command: str | None = None
+    traffic: tuple[Traffic, ...] = (Traffic(),)
+    threads: int = 4
+    connections: int = 200
+    duration_s: int = 45
+    timeout_s: int = DEFAULT_TIMEOUT_S
+    late_s: float = DEFAULT_LATE_S
+    warmup_s: int = 3
+    workers: int = 1
+    port: int | None = None
+    ready: str | None = None  # path; None: /ready where there is one, else any answer
+    ready_timeout_s: float = 60.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    script_arguments: tuple[str, ...] = ()
+    label: str = "run"
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "connections", "duration_s", "timeout_s", "workers"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name.removesuffix('_s')} must be at least 1, not {getattr(self, name)}.")
+        wrks = len(self.traffic)
+        if self.connections < max(self.threads, wrks):
+            raise UsageError(
+                f"{self.connections} connections do not give each of {max(self.threads, wrks)} threads one; "
+                "lower --threads or raise --connections."
+            )
+        if self.late_s >= self.timeout_s:
+            raise UsageError(
+                f"late answers ({self.late_s:g} s) are counted among those that wrk still records, so --timeout "
+                f"({self.timeout_s} s) must be longer than --late."
+            )
+        parts = urllib.parse.urlsplit(self.url.replace("{port}", "80"))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(
+                f"{self.url!r} is no URL to load; it starts with http:// or https:// and a host."
+            )
+
+
+def parse_mix(text: str) -> Traffic:
+    """`METHOD PATH[=WEIGHT][@FILE]`: FILE is a wrk script (.lua) or has one request body per line."""
+    match = _MIX.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"--mix {text!r} is not METHOD PATH=WEIGHT, such as 'GET /=1' or 'POST /v1/prediction=3'; "
+            "@FILE after the weight names a wrk script or a file with one request body per line."
+        )
+    weight = int(match["weight"] or 1)
+    if weight < 1:
+        raise UsageError(f"--mix {text!r} gives a weight of 0; leave the endpoint out instead.")
+    file = Path(match["file"]) if match["file"] else None
+    is_script = file is not None and file.suffix == ".lua"
+    return Traffic(
+        match["method"],
+        match["path"],
+        weight,
+        script=file if is_script else None,
+        bodies=None if is_script else file,
+    )
+
+
+def shares(total: int, weights: tuple[int, ...]) -> tuple[int, ...]:
+    """`total` in whole parts proportional to the weights by largest remainder, each at least 1.
+
+    Raises ValueError where there are more parts than things to share.
+    """
+    if total < len(weights):
+        raise ValueError(f"{total} cannot be shared by {len(weights)}")
+    ideal = [weight / sum(weights) * total for weight in weights]
+    parts = [max(1, int(share)) for share in ideal]
+    while sum(parts) != total:
+        step = 1 if sum(parts) < total else -1
+        movable = [i for i in range(len(parts)) if parts[i] + step >= 1]
+        parts[max(movable, key=lambda i: step * (ideal[i] - parts[i]))] += step
+    return tuple(parts)

@@ -1,0 +1,88 @@
+"""Keeps user names, passwords and tokens out of files and process lists."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headwind.errors import UsageError
+
+MASK = "***"
+_SECRET = re.compile(
+    r"(?i)(pass|pwd|secret|token|credential|auth|session|signature|^sig$|(^|[_-])key$|apikey|^code$)"
+)
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][\w-]*)(?P<sign>=|\s+)(?P<value>'[^']*'|\"[^\"]*\"|[^\s'\"]+)")
+_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL in two halves: what may be shown, and what has to reach the server unseen."""
+
+    shown: str  # no user name, password or secret query value
+    path: str | None  # path and query as the server must get them, where `shown` masks a part of them
+    authorization: str | None  # value of the header for the URL's user name and password
+
+
+def split_url(url: str) -> Address:
+    """The showable URL, and the rest."""
+    parts = urllib.parse.urlsplit(url)
+    authorization = None
+    if parts.username is not None:
+        pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+        authorization = "Basic " + base64.b64encode(pair.encode()).decode()
+    netloc = parts.netloc.rpartition("@")[2]
+    query = "&".join(_masked_field(item) for item in parts.query.split("&")) if parts.query else ""
+    path = None
+    if query != parts.query:
+        path = (parts.path or "/") + "?" + parts.query
+    shown = urllib.parse.urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    return Address(shown, path, authorization)
+
+
+def _masked_field(item: str) -> str:
+    name, equals, _value = item.partition("=")
+    return f"{name}={MASK}" if equals and _SECRET.search(urllib.parse.unquote(name)) else item
+
+
+def scrub(text: str) -> str:
+    """A command line as it may be written down: values of options and variables with telling names are masked,
+    and so are user names and passwords in URLs."""
+    text = re.sub(r"(?<=://)[^/\s@'\"]+@", "", text)
+
+    def masked(match: re.Match[str]) -> str:
+        name = match["name"]
+        is_option = match["sign"] != "=" and text[max(0, match.start() - 2) : match.start()] in ("--", " -")
+        if _SECRET.search(name) and (match["sign"] == "=" or is_option):
+            return name + match["sign"] + MASK
+        return match[0]
+
+    return _ASSIGNMENT.sub(masked, text)
+
+
+def expand(value: str, environment: Mapping[str, str]) -> str:
+    """A header value with `$NAME` and `${NAME}` replaced; raises UsageError for a name that is not set."""
+
+    def looked_up(match: re.Match[str]) -> str:
+        name = match["braced"] or match["plain"]
+        if name not in environment:
+            raise UsageError(
+                f"the environment variable {name}, which a --header uses, is not set; export it."
+            )
+        return environment[name]
+
+    return _VARIABLE.sub(looked_up, value)
+
+
+def shown_header(name: str, template: str) -> str:
+    """A header as it may be written down: `$NAME` stays, any other value is masked."""
+    return f"{name}: {template if _VARIABLE.search(template) else MASK}"
+
+
+def shown_command(words: list[str]) -> str:
+    """A command line for people and files, quoted for a shell, without secrets."""
+    return scrub(shlex.join(words))

@@ -1,0 +1,45 @@
+"""The readable files of a run's folder, each rendered from the document `run.json`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headwind.analysis import gates
+from headwind.report import document
+from headwind.stress import folder
+from headwind.stress.trial import Trial
+
+
+def write(trial: Trial, *, target: int | None, slos: Sequence[gates.Objective]) -> dict[str, Any]:
+    """Write run.json first, then what is rendered from it; the document."""
+    built = document.build(
+        trial.runs,
+        source="wrk.txt",
+        samples=trial.samples,
+        environment=trial.environment,
+        target=target,
+        slos=slos,
+    )
+    if not trial.runs:
+        return built
+    folder.write_json(trial.folder / "run.json", built)
+    samples = [sample.to_json() for sample in trial.samples]
+    loaded = json.loads((trial.folder / "run.json").read_text(encoding="utf-8"))
+    if importlib.util.find_spec("headwind.report.html"):
+        html = importlib.import_module("headwind.report.html")
+        folder.write_text(trial.folder / "report.html", html.render(loaded, samples=samples))
+    if importlib.util.find_spec("headwind.report.markdown"):
+        markdown = importlib.import_module("headwind.report.markdown")
+        folder.write_text(trial.folder / "report.md", markdown.render(loaded))
+    return built
+
+
+def best(into: Path) -> Path:
+    """The file to open: the HTML report, or the document where a report is missing."""
+    page = into / "report.html"
+    return page if page.exists() else into / "run.json"

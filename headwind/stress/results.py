@@ -1,0 +1,71 @@
+"""What the wrks of one run left, as Runs: their texts joined with what the Lua side wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headwind import formats
+from headwind.errors import MissingError
+from headwind.formats import wrk as wrk_format
+from headwind.run import Run
+from headwind.stress import folder, mixed
+from headwind.stress.generator import Generator, Load
+from headwind.stress.plan import Plan
+
+
+def collect(
+    into: Path, plan: Plan, generators: list[Generator], loads: list[Load], record: Mapping[str, Any]
+) -> list[Run]:
+    """Join the wrks' files into the folder's and read them; a mixed load gives one Run with a row per endpoint."""
+    runs: list[Run] = []
+    names, texts, complaints, reports = [], [], [], []
+    for one, load in zip(generators, loads, strict=True):
+        text = text_of(one.stdout)
+        exact = _exact(load.exact)
+        texts.append(text)
+        complaints.append(text_of(one.stderr))
+        reports += [json.dumps(exact)] if exact else []
+        for found in formats.read_text(text, "wrk.txt", tool="wrk", timeout_s=plan.timeout_s)[:1]:
+            found = replace(found, late_threshold_s=plan.late_s, started_at=record["started_at"])
+            attach_exact = getattr(wrk_format, "attach_exact", None)
+            if exact and attach_exact:
+                found = attach_exact(found, exact, late_threshold_s=plan.late_s)
+            runs.append(replace(found, interrupted=found.interrupted or record["interrupted"] is not None))
+            names.append(load.traffic.name)
+    folder.write_text(into / "wrk.txt", "\n".join(texts))
+    folder.write_text(into / "exact.jsonl", "".join(line + "\n" for line in reports))
+    if any(complaints):
+        folder.write_text(into / "wrk-stderr.txt", "\n".join(complaints))
+    for one, load in zip(generators, loads, strict=True):
+        for piece in (one.stdout, one.stderr, load.exact):
+            if piece:
+                piece.unlink(missing_ok=True)
+    if not runs and any(complaints):
+        raise MissingError(f"wrk could not load {record['url']}: {sentence(' '.join(complaints))}")
+    return [mixed.combine(names, runs, record["url"])] if len(loads) > 1 and runs else runs
+
+
+def _exact(path: Path | None) -> dict[str, Any] | None:
+    """The Lua side's report, if it wrote one; a line that was cut by a kill is no report."""
+    if path is None or not path.exists():
+        return None
+    try:
+        report: dict[str, Any] = json.loads(path.read_text())
+        return report
+    except ValueError:
+        return None
+
+
+def text_of(path: Path) -> str:
+    """A file's text; empty where there is no file."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+def sentence(complaint: str) -> str:
+    """What a program complained of, in one line that ends with a full stop."""
+    line = " ".join(complaint.split())
+    return (line[:200] or "it said nothing").rstrip(".") + "."
