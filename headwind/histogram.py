@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 REPORTED_PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99)
@@ -43,10 +45,7 @@ class Histogram:
     def percentile_s(self, percent: float) -> float | None:
         """The smallest latency, in seconds, that at least `percent` % of all responses, late ones included, did
         not exceed (nearest rank); None where that response was late or nothing was recorded."""
-        if not 0 <= percent <= 100:
-            raise ValueError(f"a percentile lies between 0 and 100, not at {percent}")
-        # The product is rounded first: 99.9 / 100 * 1000 is 999.0000000000001 in binary.
-        rank = max(1, math.ceil(round(percent / 100 * self.total, 6)))
+        rank = self._rank(percent)
         seen = 0
         for value, count in zip(self.values_us, self.counts, strict=True):
             seen += count
@@ -62,24 +61,84 @@ class Histogram:
         total_us = sum(value * count for value, count in zip(self.values_us, self.counts, strict=True))
         return total_us / recorded / 1e6
 
+    def percentiles_s(self, percents: Iterable[float] = REPORTED_PERCENTILES) -> dict[str, float | None]:
+        """`percentile_s` of several at once, in one pass, by their keys ("99.9")."""
+        asked = sorted(set(percents))
+        running = list(accumulate(self.counts))
+        found: dict[str, float | None] = {}
+        for percent in asked:
+            at = bisect_left(running, self._rank(percent))
+            found[percentile_key(percent)] = self.values_us[at] / 1e6 if at < len(running) else None
+        return found
+
+    def over(self, threshold_s: float) -> int | None:
+        """Responses that took longer than `threshold_s`, late ones included; None where the limit is unknown or below
+        the threshold, so that a late one need not have."""
+        threshold_us = threshold_s * 1e6
+        if self.late and (self.limit_us is None or self.limit_us < threshold_us):
+            return None
+        first = bisect_right(self.values_us, threshold_us)
+        return sum(self.counts[first:]) + self.late
+
+    def _rank(self, percent: float) -> int:
+        if not 0 <= percent <= 100:
+            raise ValueError(f"a percentile lies between 0 and 100, not at {percent}")
+        # The product is rounded first: 99.9 / 100 * 1000 is 999.0000000000001 in binary.
+        return max(1, math.ceil(round(percent / 100 * self.total, 6)))
+
     def merge(self, *others: Histogram) -> Histogram:
-        """All responses of several histograms, without loss. The limit is the smallest: above it nothing is sure."""
+        """All responses of several histograms, without loss. The limit is the smallest: above it nothing is sure.
+        The expected interval is kept where all parts share it; parts with different ones have no common correction."""
         counter: Counter[int] = Counter()
         parts = (self, *others)
         for part in parts:
             counter.update(dict(zip(part.values_us, part.counts, strict=True)))
         limits = [part.limit_us for part in parts if part.limit_us is not None]
+        intervals = {part.expected_interval_us for part in parts}
         return from_counts(
-            counter, late=sum(part.late for part in parts), limit_us=min(limits) if limits else None
+            counter,
+            late=sum(part.late for part in parts),
+            limit_us=min(limits) if limits else None,
+            expected_interval_us=intervals.pop() if len(intervals) == 1 else 0,
         )
 
     def to_json(self) -> dict[str, Any]:
+        """Every bucket, and the summaries that a reader wants: latency as measured and as wrk corrected it."""
         return {
+            "as_measured": self.as_measured(),
+            "corrected": self.corrected(),
             "values_us": list(self.values_us),
             "counts": list(self.counts),
             "late": self.late,
             "limit_us": self.limit_us,
             "expected_interval_us": self.expected_interval_us,
+        }
+
+    def as_measured(self) -> dict[str, Any]:
+        """Responses as they were: mean, min and max of the recorded ones, percentiles of all (None: late)."""
+        return {
+            "count": self.total,
+            "mean_s": self.mean_s(),
+            "min_s": self.values_us[0] / 1e6 if self.values_us else None,
+            "max_s": self.values_us[-1] / 1e6 if self.values_us else None,
+            "percentiles_s": self.percentiles_s(),
+        }
+
+    def corrected(self) -> dict[str, Any]:
+        """The same with the samples that wrk adds for coordinated omission: what a client that sends every
+        `expected_interval_us` would have seen. Late responses are not corrected: they only take the top ranks."""
+        chains = _Chains(self)
+        count = chains.count + self.late
+        percentiles = {
+            percentile_key(percent): chains.value_at_s(max(1, math.ceil(round(percent / 100 * count, 6))))
+            for percent in REPORTED_PERCENTILES
+        }
+        return {
+            "count": count,
+            "mean_s": chains.mean_s(),
+            "min_s": self.values_us[0] / 1e6 if self.values_us else None,
+            "max_s": self.values_us[-1] / 1e6 if self.values_us else None,
+            "percentiles_s": percentiles,
         }
 
     @classmethod
@@ -132,3 +191,49 @@ def undo_correction(printed: Mapping[int, int], expected_interval_us: int) -> di
         if measured:
             raw[value] = measured
     return raw
+
+
+class _Chains:
+    """wrk's correction without writing it out: a response of v us stands for samples at v, v-E, v-2E, ... above E.
+
+    Their number and sum have closed forms, so a percentile is a binary search, whatever v / E is.
+    """
+
+    def __init__(self, histogram: Histogram) -> None:
+        import numpy as np  # only here: small inputs should not wait for it
+
+        self._np = np
+        self._step = histogram.expected_interval_us
+        self._values = np.asarray(histogram.values_us, dtype=np.int64)
+        self._counts = np.asarray(histogram.counts, dtype=np.int64)
+        step = self._step
+        self._added = (
+            np.maximum(0, (self._values - step - 1) // step) if step else np.zeros_like(self._values)
+        )
+        self.count = int((self._counts * (1 + self._added)).sum())
+
+    def mean_s(self) -> float | None:
+        if not self.count:
+            return None
+        added, step = self._added, self._step
+        sums = self._values * (1 + added) - step * (added * (added + 1) // 2)
+        return float((sums.astype(float) * self._counts).sum()) / self.count / 1e6
+
+    def value_at_s(self, rank: int) -> float | None:
+        """The value at a rank from 1, in seconds; None above the last."""
+        if rank > self.count:
+            return None
+        low, high = int(self._values[0]), int(self._values[-1])
+        # Synthetic samples may lie below the smallest response, down to just above E.
+        low = min(low, self._step + 1) if self._step else low
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._up_to(middle) >= rank else (middle + 1, high)
+        return low / 1e6
+
+    def _up_to(self, value: int) -> int:
+        """Samples of at most `value` us."""
+        if not self._step:
+            return int(self._counts[self._values <= value].sum())
+        skipped = self._np.maximum(0, -((value - self._values) // self._step))
+        return int((self._counts * self._np.maximum(0, 1 + self._added - skipped)).sum())

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from headwind.errors import UnreadableError, UsageError
 from headwind.formats import registry
+from headwind.formats.exact import attach_all, attach_exact
+from headwind.formats.source import DOCUMENT, STDIN, exact_lines, folder_parts, open_binary
 from headwind.formats.text import clean, decode
 from headwind.run import Run
 
-__all__ = ["STDIN", "read_path", "read_text"]
+__all__ = ["STDIN", "attach_exact", "read_path", "read_text"]
 
-STDIN = "-"
 _WRK_LIKE = ("wrk", "wrk2")
 
 
@@ -32,7 +32,7 @@ def read_text(
         module = registry.load(name)
         if tool is None and not module.recognises(text):
             continue
-        found += (run for run in module.read(text, source) if not _overlaps(run, found))
+        found += [run for run in module.read(text, source) if not _overlaps(run, tuple(found))]
     found.sort(key=lambda run: run.lines or (0, 0))
     return [_with_timeout(run, timeout_s) for run in found]
 
@@ -42,26 +42,61 @@ def read_path(path: str | Path, *, tool: str | None = None, timeout_s: float | N
 
     Raises UnreadableError where there is no run or it cannot be read, UsageError as `read_text` does.
     """
-    if str(path) == STDIN:
-        data, source = sys.stdin.buffer.read(), "<stdin>"
+    if str(path) != STDIN and Path(path).is_dir():
+        yield from _read_folder(Path(path), tool, timeout_s)
     else:
-        data, source = Path(path).read_bytes(), str(path)
+        yield from _read_file(path, tool, timeout_s)
+
+
+def _read_file(path: str | Path, tool: str | None, timeout_s: float | None) -> Iterator[Run]:
+    handle, source = open_binary(path)
+    with handle:
+        data = handle.read()
+    if not data.strip():
+        raise UnreadableError(
+            f"{source} is empty: the load tool printed nothing, or its output went elsewhere."
+        )
     runs = read_text(decode(data), source, tool=tool, timeout_s=timeout_s)
     if not runs:
-        raise UnreadableError(f"{source} holds no output of a load tool that Headwind reads.")
+        raise UnreadableError(_no_run(source, data[:4096], tool))
     yield from runs
+
+
+def _read_folder(folder: Path, tool: str | None, timeout_s: float | None) -> Iterator[Run]:
+    """`run.json` has everything that the runner knew; where it is missing or damaged, `wrk.txt` and `exact.jsonl`."""
+    failure = None
+    for part in folder_parts(folder):
+        try:
+            runs = list(_read_file(part, None if part.name == DOCUMENT else tool, timeout_s))
+        except UnreadableError as error:
+            failure = failure or error
+            continue
+        yield from runs if part.name == DOCUMENT else attach_all(runs, exact_lines(folder))
+        return
+    if failure:
+        raise failure
+
+
+def _no_run(source: str, head: bytes, tool: str | None) -> str:
+    if tool is not None:
+        return f"{source} holds no output of {tool}: leave --tool out to have the tool recognised."
+    if b"\0" in head and not decode(head).isprintable() and "\0" in decode(head):
+        return f"{source} is a binary file: give the text that the load tool printed."
+    known = ", ".join(name for name in registry.HINTS if name != "headwind")
+    return f"{source} holds no output of a load tool that Headwind reads ({known})."
 
 
 def _candidates(text: str, tool: str | None) -> list[str]:
     if tool is None:
         return registry.hinted(text)
-    if tool not in registry.HINTS:
+    name = "wrk" if tool == "wrk2" else tool
+    if name not in registry.HINTS:
         known = ", ".join(registry.HINTS)
         raise UsageError(f"no reader for the tool {tool!r}; --tool takes one of {known}.")
-    return [tool]
+    return [name]
 
 
-def _overlaps(run: Run, others: list[Run]) -> bool:
+def _overlaps(run: Run, others: tuple[Run, ...]) -> bool:
     if run.lines is None:
         return False
     first, last = run.lines

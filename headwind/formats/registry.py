@@ -16,6 +16,7 @@ from headwind.run import Run
 # name of the module: strings of which at least one is in every output of the tool. A module is imported only when
 # one of its strings is in the text, so that a small file of one tool does not pay for all the others.
 HINTS: dict[str, tuple[str, ...]] = {
+    "headwind": ("headwind.run/1",),
     "wrk": ("Running", "Making", "Thread", "threads", "Latency", "Req/", "requests"),
 }
 

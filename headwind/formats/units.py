@@ -9,22 +9,20 @@ from __future__ import annotations
 import math
 import re
 
-_SECONDS = {
-    "ns": 1e9,
-    "us": 1e6,
-    "µs": 1e6,  # U+00B5, micro sign
-    "μs": 1e6,  # U+03BC, Greek mu
-    "usec": 1e6,
-    "ms": 1e3,
-    "msec": 1e3,
-    "s": 1.0,
-    "sec": 1.0,
-    "secs": 1.0,
-    "m": 1 / 60,
-    "min": 1 / 60,
-    "h": 1 / 3600,
-}  # units in one second: dividing by a power of ten rounds once, multiplying by 1e-6 rounds twice
-_THOUSANDS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_POWERS = {  # decimal exponent of units that are a power of ten of a second
+    "ns": -9,
+    "us": -6,
+    "µs": -6,  # U+00B5, micro sign
+    "μs": -6,  # U+03BC, Greek mu
+    "usec": -6,
+    "ms": -3,
+    "msec": -3,
+    "s": 0,
+    "sec": 0,
+    "secs": 0,
+}
+_SIXTIES = {"m": 60.0, "min": 60.0, "h": 3600.0}
+_THOUSANDS = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15}
 _BYTES = {
     "B": 1.0,
     "KB": 1024.0,
@@ -37,20 +35,20 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _WITH_UNIT = re.compile(rf"({_NUMBER})\s?([A-Za-zµμ]*)")
 
 
-def _split(token: str) -> tuple[float, str] | None:
+def _split(token: str) -> tuple[str, str] | None:
     match = _WITH_UNIT.fullmatch(token)
-    if match is None:
-        return None
-    number = float(match[1])
-    return (number, match[2]) if math.isfinite(number) else None
+    return (match[1], match[2]) if match else None
 
 
 def seconds(token: str) -> float | None:
     """A duration in seconds: ns, us, ms, s, m (minutes), h; a bare number has no unit and is None."""
     parts = _split(token)
-    if parts is None or parts[1] not in _SECONDS:
+    if parts is None:
         return None
-    return parts[0] / _SECONDS[parts[1]]
+    number, unit = parts
+    if unit in _SIXTIES:
+        return _scaled(number, _SIXTIES[unit])
+    return _shifted(number, _POWERS[unit]) if unit in _POWERS else None
 
 
 def count(token: str) -> float | None:
@@ -58,7 +56,7 @@ def count(token: str) -> float | None:
     parts = _split(token)
     if parts is None or parts[1] not in _THOUSANDS:
         return None
-    return _scaled(parts[0], _THOUSANDS[parts[1]])
+    return _shifted(parts[0], _THOUSANDS[parts[1]])
 
 
 def size(token: str) -> float | None:
@@ -74,8 +72,7 @@ def share(token: str) -> float | None:
     if not token.endswith("%"):
         return None
     parts = _split(token[:-1])
-    # Rounding takes away the binary tail of the division (71.26 / 100 = 0.7126000000000001).
-    return round(parts[0] / 100, 8) if parts and not parts[1] else None
+    return _shifted(parts[0], -2) if parts and not parts[1] else None
 
 
 def whole(token: str) -> int | None:
@@ -86,9 +83,13 @@ def whole(token: str) -> int | None:
     return number if number < 2**63 else None
 
 
-def _scaled(number: float, factor: float) -> float | None:
-    product = number * factor
-    if not math.isfinite(product):
-        return None
-    # 21.25 * 1000 and the like are exact in decimal; the binary tail (0.57k -> 569.9999999999999) is not in the text.
-    return round(product, 6)
+def _shifted(number: str, exponent: int) -> float | None:
+    """The decimal number times a power of ten, rounded once: 161.62us is 0.00016162, not 161.62 / 1e6."""
+    value = float(f"{number}e{exponent}")
+    return value if math.isfinite(value) else None
+
+
+def _scaled(number: str, factor: float) -> float | None:
+    # Rounding takes away the binary tail, which is not in the text (0.57 * 60 = 34.199999999999996).
+    product = round(float(number) * factor, 6) if len(number) < 300 else math.inf
+    return product if math.isfinite(product) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from headwind.formats.exact import attach_exact, parse_line
 from headwind.formats.wrk_draft import MAX_GAP, Draft, Target, accepts, add
 from headwind.formats.wrk_finish import finish
 from headwind.formats.wrk_lines import Item, is_fence, items, service
@@ -200,7 +201,9 @@ class _Thread:
         if draft is None or draft.foreign or not _is_run(draft) or self._repeats(draft):
             return
         self._flush_held()
-        self._done.append(finish(draft))
+        run = finish(draft)
+        exact = parse_line(draft.exact) if draft.exact else None
+        self._done.append(attach_exact(run, exact) if exact else run)
 
     def _flush_held(self) -> None:
         held, self._held = self._held, []
