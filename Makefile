@@ -90,13 +90,13 @@ clean: ## remove .venv and caches (reports stay)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # For every platform and Python from 3.11 on, with hashes, and naming no package index.
-LOCK = $(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes \
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 
 lock: dev-env ## write requirements*.txt anew from pyproject.toml
-	@$(LOCK) --group serve -o requirements.txt
-	@$(LOCK) --only-group serve -o requirements-serve.txt
-	@$(LOCK) --group serve --group train --group dev -o requirements-dev.txt
+	@$(LOCK) pyproject.toml --group serve -o requirements.txt
+	@$(LOCK) --group serve -o requirements-serve.txt
+	@$(LOCK) pyproject.toml --group serve --group train --group dev -o requirements-dev.txt
 
 stress-env: $(VENV)/stress
 dev-env: $(VENV)/dev
