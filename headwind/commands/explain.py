@@ -15,9 +15,11 @@ from headwind.analysis import gates
 from headwind.analysis.lateness import with_late_threshold
 from headwind.commands.inputs import Input, duration, objectives_file, open_input
 from headwind.errors import UsageError
+from headwind.formats.text import decode
 from headwind.report import document
 from headwind.run import Run
 
+RAW_LIMIT_BYTES = 200_000
 # Each but json is a module of headwind.report with `render(document) -> str`, imported only when asked for.
 _RENDERERS = {"text": "text", "md": "markdown", "html": "html", "csv": "csv", "junit": "junit"}
 
@@ -74,7 +76,13 @@ def execute(options: argparse.Namespace) -> int:
         target=target,
         slos=objectives,
     )
-    write(rendered(built, options.format, to_terminal=not options.output), options.output)
+    extras = _extras(inputs[0], options.files[0]) if len(inputs) == 1 else {}
+    if options.format == "md" and options.output:
+        from headwind.report import markdown
+
+        markdown.write(built, Path(options.output), **extras)  # with its pictures beside it
+    else:
+        write(rendered(built, options.format, to_terminal=not options.output, **extras), options.output)
     return document.exit_code(built)
 
 
@@ -93,8 +101,19 @@ def asked_gates(options: argparse.Namespace) -> tuple[int | None, list[gates.Obj
     return target, objectives
 
 
-def rendered(built: dict[str, Any], form: str, *, to_terminal: bool) -> str:
-    """The document in one of the formats of `--format`."""
+def _extras(one: Input, name: str) -> dict[str, Any]:
+    """What lies beside the one run that is explained, for the reports that show it."""
+    path = Path(name)
+    raw = path / "wrk.txt" if path.is_dir() else path
+    text = None
+    # A log of many megabytes is no help on a page, and stdin is read already.
+    if raw.is_file() and raw.stat().st_size <= RAW_LIMIT_BYTES:
+        text = decode(raw.read_bytes())
+    return {"samples": one.samples, "environment": one.environment, "raw_text": text}
+
+
+def rendered(built: dict[str, Any], form: str, *, to_terminal: bool, **extras: Any) -> str:
+    """The document in one of the formats of `--format`; `extras` are what HTML and Markdown show beside it."""
     if form == "json":
         return as_json(built)
     if form == "text":
@@ -106,7 +125,7 @@ def rendered(built: dict[str, Any], form: str, *, to_terminal: bool) -> str:
             built, colour=tty and not os.environ.get("NO_COLOR"), width=max(40, min(columns, 100))
         )
     module = importlib.import_module(f"headwind.report.{_RENDERERS[form]}")
-    return str(module.render(built))
+    return str(module.render(built, **(extras if form in ("html", "md") else {})))
 
 
 def as_json(built: dict[str, Any]) -> str:

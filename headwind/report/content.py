@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,12 +11,15 @@ from urllib.parse import urlsplit
 
 from headwind import words
 from headwind.analysis.finding import Finding
+from headwind.formats.text import safe_url
 from headwind.report.tables import Table, environment_tables, number_tables
 from headwind.run import Run
 from headwind.samples import Sample
 
 Tone = Literal["good", "bad", "unsure", "neutral"]
+_URL = re.compile(r"https?://\S+")
 FIRST_FINDINGS = 3
+NAMED_RUNS = 8
 # A generator busier than this share of one core per thread may itself be what limits the figures.
 GENERATOR_BUSY = 0.85
 
@@ -46,6 +50,14 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A finding as it is told: once, with the runs it is about where there are several."""
+
+    finding: Finding
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """Everything of a run's report but its pictures."""
 
@@ -54,7 +66,7 @@ class Content:
     answer: str
     trust: tuple[Fact, ...]
     gates: tuple[Gate, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Told, ...]
     ruled_out: tuple[str, ...]
     numbers: tuple[Table, ...]
     again: str | None
@@ -63,12 +75,12 @@ class Content:
     raw_text: str | None
 
     @property
-    def first(self) -> tuple[Finding, ...]:
+    def first(self) -> tuple[Told, ...]:
         """The findings of the first screen."""
         return self.findings[:FIRST_FINDINGS]
 
     @property
-    def further(self) -> tuple[Finding, ...]:
+    def further(self) -> tuple[Told, ...]:
         return self.findings[FIRST_FINDINGS:]
 
 
@@ -81,7 +93,7 @@ def build(
     raw_text: str | None = None,
 ) -> Content:
     """The report's words for a `headwind.run/1` document whose runs were read as `runs`."""
-    findings = tuple(Finding.from_json(row) for row in document.get("findings") or ())
+    findings = _told([Finding.from_json(row) for row in document.get("findings") or ()], len(runs))
     source = str(document.get("source") or "standard input")
     run = runs[0] if len(runs) == 1 else None
     return Content(
@@ -96,8 +108,31 @@ def build(
         again=_again(environment),
         environment=environment_tables(environment),
         notes=tuple(dict.fromkeys(_notes(document, runs))),
-        raw_text=raw_text,
+        raw_text=_URL.sub(lambda found: safe_url(found[0]), raw_text) if raw_text else None,
     )
+
+
+def _told(findings: Sequence[Finding], runs: int) -> tuple[Told, ...]:
+    """Of several runs, findings of one code become one: the first, which is the gravest, and where else it holds."""
+    if runs <= 1:
+        return tuple(Told(finding) for finding in findings)
+    by_code: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_code.setdefault(finding.code, []).append(finding)
+    return tuple(Told(alike[0], _where(alike)) for alike in by_code.values())
+
+
+def _where(alike: Sequence[Finding]) -> str:
+    """Which runs findings of one code are about: "run 3", "runs 1, 2, 5 and 17 more", or nothing for all."""
+    if any(not finding.runs for finding in alike):
+        return ""
+    # The first is the one whose numbers are shown, so it leads.
+    places = list(dict.fromkeys(place + 1 for finding in alike for place in finding.runs))
+    if len(places) == 1:
+        return f"run {places[0]}"
+    shown = ", ".join(map(str, places[:NAMED_RUNS]))
+    more = f" and {len(places) - NAMED_RUNS} more" if len(places) > NAMED_RUNS else ""
+    return f"runs {shown}{more}; the numbers are of run {places[0]}"
 
 
 def _notes(document: Mapping[str, Any], runs: Sequence[Run]) -> Iterator[str]:

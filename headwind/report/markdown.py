@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from headwind import words
-from headwind.analysis.finding import Finding
 from headwind.report import content
 from headwind.report.plain import clean, visible
 from headwind.report.tables import Table
@@ -126,14 +125,19 @@ def _gates(gates: Sequence[content.Gate]) -> list[str]:
     return [table(Table("Gates", ("Gate", "Verdict", "Why"), rows, numeric=False))]
 
 
-def _findings(title: str, findings: Sequence[Finding]) -> list[str]:
+def _findings(title: str, findings: Sequence[content.Told]) -> list[str]:
     if not findings:
         return []
     return [f"## {title}", *(_finding(one) for one in findings)]
 
 
-def _finding(one: Finding) -> str:
-    lines = [f"### {text(one.title)}", f"*{_SEVERITIES[one.severity]}, {one.certainty}.* {text(one.advice)}"]
+def _finding(told: content.Told) -> str:
+    one = told.finding
+    where = f" In {text(told.where)}." if told.where else ""
+    lines = [
+        f"### {text(one.title)}",
+        f"*{_SEVERITIES[one.severity]}, {one.certainty}.*{where} {text(one.advice)}",
+    ]
     evidence = [
         f"- {text(row.name)}: **{text(words.measured(row.value, row.unit))}** ({text(row.source)})"
         for row in one.evidence

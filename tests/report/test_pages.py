@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from headwind.report import html
+from headwind.report import html, index
 from headwind.run import Run
 from tests.report.documents import (
     CUT_RUN,
@@ -33,6 +33,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "full": lambda: html.render(full_document(), samples=SAMPLES, environment=ENVIRONMENT, raw_text=RAW),
     "cut": lambda: html.render(document(CUT_RUN), raw_text=RAW),
     "empty": lambda: html.render(document(Run(tool="wrk"))),
+    "index": lambda: index.render(
+        [index.entry("20261120-120000-first", full_document(), "a/report.html"), index.entry("x", {}, None)]
+        * 9
+    ),
     "several": lambda: html.render(document(FULL_RUN, CUT_RUN, FULL_RUN)),
     "hostile": lambda: html.render(hostile_document(), environment={HOSTILE: HOSTILE}, raw_text=HOSTILE),
 }
