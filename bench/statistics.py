@@ -1,0 +1,188 @@
+"""`python -m bench.statistics`: the promises of the statistics, each tried on 2,000 simulated experiments.
+
+Prints a table and writes bench/results/statistics.json; ends with 1 if a promise is broken.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from bench.simulation import CURVES, Machine, simulated_capacity, simulated_search
+from headwind.statistics.adjustment import without_optimism
+from headwind.statistics.queueing import capacity_per_s
+from headwind.statistics.search import SearchPlan
+from headwind.statistics.verdicts import EQUIVALENT, Outcome, Plan, replay
+
+REPETITIONS = 2000
+BLOCKS = 8
+TRUE_RATIO = 1.10
+LOAD_SHARE = 1 / 3  # of 6 blocks of 45-s runs of 8 counts
+TRIAL_S = 10.0
+RESULT = Path(__file__).parent / "results" / "statistics.json"
+
+
+def upper_bound(events: int, of: int, confidence: float = 0.99) -> float:
+    """The exact one-sided upper confidence bound of a probability (Clopper & Pearson 1934)."""
+    return 1.0 if events >= of else float(special.betaincinv(events + 1, of - events, confidence))
+
+
+def false_claims(outcome: Outcome, plan: Plan, effects: np.ndarray) -> int:
+    """Experiments with at least one wrong claim: a difference or direction that is not, or a false equivalence."""
+    first, second = plan.pairs
+    truth = effects[first] - effects[second]
+    wrong = (outcome.claims == 1) & (truth <= 0) | (outcome.claims == -1) & (truth >= 0)
+    wrong |= (outcome.claims == EQUIVALENT) & (np.abs(truth) >= plan.log_margin - 1e-12)
+    return int(wrong.any(-1).sum())
+
+
+def comparison(
+    configurations: int, seed: int, repetitions: int = REPETITIONS, resamples: int = 200
+) -> dict[str, Any]:
+    """Familywise false claims with all equal, power for one that is 10 % better, coverage, and bias at the stop."""
+    generator = np.random.default_rng(seed)
+    plan, machine = Plan(configurations, BLOCKS), Machine()
+    first, second = plan.pairs
+    equal = np.zeros(configurations)
+    null = replay(machine.trials(equal, repetitions, BLOCKS, generator), plan)
+    effects = np.array([np.log(TRUE_RATIO), *equal[1:]])
+    outcome = replay(machine.trials(effects, repetitions, BLOCKS, generator), plan)
+    truth = effects[first] - effects[second]
+    leading = first == 0
+    adjusted = without_optimism(outcome.effects, outcome.noise, plan, generator, repetitions=resamples)
+    ratio = np.exp(outcome.estimates[:, leading]).mean()
+    adjusted_ratio = np.exp((adjusted[:, first] - adjusted[:, second])[:, leading]).mean()
+    false = false_claims(null, plan, equal)
+    covered = np.abs(outcome.estimates - truth) <= outcome.half_widths
+    return {
+        "configurations": configurations,
+        "false_claims": false / repetitions,
+        "false_claims_upper_99": upper_bound(false, repetitions),
+        "false_claims_with_one_better": false_claims(outcome, plan, effects) / repetitions,
+        "power_any_pair": float((outcome.claims[:, leading] == 1).any(-1).mean()),
+        "power_all_pairs": float((outcome.claims[:, leading] == 1).all(-1).mean()),
+        "mean_blocks": float(outcome.blocks.mean()),
+        "coverage": float(covered.mean()),
+        "coverage_equal": float((np.abs(null.estimates) <= null.half_widths).mean()),
+        "bias_naive": float(ratio / TRUE_RATIO - 1),
+        "bias": float(adjusted_ratio / TRUE_RATIO - 1),
+    }
+
+
+def equivalence(noise: float, ratio: float, seed: int, repetitions: int = REPETITIONS) -> dict[str, float]:
+    """How often two settings that differ by `ratio` are called equivalent (a false claim at 1.03 and above)."""
+    generator = np.random.default_rng(seed)
+    plan = Plan(2, BLOCKS)
+    trials = Machine(noise=noise).trials(np.array([np.log(ratio), 0.0]), repetitions, BLOCKS, generator)
+    claims = replay(trials, plan).claims
+    return {
+        "noise": noise,
+        "ratio": ratio,
+        "equivalent": float((claims == EQUIVALENT).mean()),
+        "different": float((np.abs(claims) == 1).mean()),
+    }
+
+
+def search(name: str, noise: float, seed: int, repetitions: int = REPETITIONS) -> dict[str, Any]:
+    """The sequential search on one curve, within a third of the load time of the full comparison."""
+    generator = np.random.default_rng(seed)
+    curve = CURVES[name]
+    full_s = 6 * 45 * len(curve)
+    plan = SearchPlan(len(curve), int(full_s * LOAD_SHARE / TRIAL_S))
+    found, trials = 0, []
+    for _ in range(repetitions):
+        state, used = simulated_search(curve, plan, Machine(noise=noise, block=0.03), generator)
+        found += curve[state.leader] >= curve.max() - np.log1p(plan.margin)
+        trials.append(used)
+    share = np.array(trials) * TRIAL_S / full_s
+    return {
+        "curve": name,
+        "noise": noise,
+        "within_3_percent": found / repetitions,
+        "mean_load_share": float(share.mean()),
+        "largest_load_share": float(share.max()),
+    }
+
+
+def capacity(limit_s: float, seed: int, repetitions: int = 60) -> dict[str, float]:
+    """Probabilistic bisection against M/D/1 with a 2-ms service."""
+    generator = np.random.default_rng(seed)
+    truth = capacity_per_s(0.002, 99, limit_s)
+    results = np.array([simulated_capacity(0.002, limit_s, generator) for _ in range(repetitions)])
+    ratio = results[:, 0] / truth
+    return {
+        "limit_s": limit_s,
+        "theory_per_s": truth,
+        "mean_ratio": float(ratio.mean()),
+        "within_5_percent": float((np.abs(ratio - 1) <= 0.05).mean()),
+        "largest_error": float(np.abs(ratio - 1).max()),
+        "mean_load_s": float(results[:, 1].mean()),
+        "largest_load_s": float(results[:, 1].max()),
+    }
+
+
+def broken_promises(results: dict[str, Any]) -> list[str]:
+    """One sentence for each promise of docs/comparing.md that the results do not keep."""
+    broken = []
+    for row in results["comparison"]:
+        name = f"{row['configurations']} configurations"
+        if row["false_claims_upper_99"] > 0.065:
+            broken.append(f"{name}: false claims up to {row['false_claims_upper_99']:.3f}, promised 0.065")
+        if row["configurations"] == 2 and row["power_all_pairs"] < 0.90:
+            broken.append(f"{name}: power {row['power_all_pairs']:.3f}, promised 0.90")
+        if min(row["coverage"], row["coverage_equal"]) < 0.93:
+            broken.append(f"{name}: intervals cover {row['coverage']:.3f}, promised 0.93")
+        if abs(row["bias"]) > 0.01:
+            broken.append(f"{name}: bias {row['bias']:.4f}, promised under 0.01")
+    broken += [
+        f"search on '{row['curve']}': {row['within_3_percent']:.3f} within 3 %, promised 0.95"
+        for row in results["search"]
+        if row["noise"] == 0.04
+        and (row["within_3_percent"] < 0.95 or row["largest_load_share"] > LOAD_SHARE + 1e-9)
+    ]
+    return broken
+
+
+def main() -> int:
+    began = time.monotonic()
+    results: dict[str, Any] = {
+        "machine": f"{platform.platform()}, Python {platform.python_version()}",
+        "commit": subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        ).stdout.strip(),
+        "repetitions": REPETITIONS,
+        "comparison": [comparison(count, seed=count) for count in (2, 3, 4)],
+        "equivalence": [
+            equivalence(noise, ratio, seed=9) for noise in (0.01, 0.02, 0.04) for ratio in (1.0, 1.03, 1.06)
+        ],
+        "search": [search(name, noise, seed=5) for noise in (0.04, 0.06) for name in CURVES],
+        "capacity": [capacity(limit_s, seed=6) for limit_s in (0.25, 0.01)],
+    }
+    results["took_s"] = round(time.monotonic() - began, 1)
+    for title in ("comparison", "equivalence", "search", "capacity"):
+        print(f"\n{title}")
+        for row in results[title]:
+            print(
+                "  "
+                + "  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
+            )
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    broken = broken_promises(results)
+    print(
+        "\n" + ("\n".join(broken) or "every promise is kept"),
+        f"\nwritten to {RESULT.name} after {results['took_s']} s",
+    )
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
