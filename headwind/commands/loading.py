@@ -161,13 +161,22 @@ def confirm(plan: Plan, *, yes: bool) -> None:
 
 def again_command(options: argparse.Namespace) -> str:
     """The command line that runs the same again, without secrets."""
-    words = [word for word in options.argv if word != "--yes"]
-    for index, word in enumerate(words):
-        if words[index - 1 : index] == ["--header"]:
-            words[index] = privacy.shown_header(*_header(word))
-        elif words[index - 1 : index] == ["--url"]:
-            words[index] = privacy.split_url(word).shown
+    words: list[str] = []
+    for word in options.argv:
+        option, equals, value = word.partition("=")
+        if equals and option in _WITH_SECRETS:
+            words.append(f"{option}={_WITH_SECRETS[option](value)}")
+        elif words and words[-1] in _WITH_SECRETS:
+            words.append(_WITH_SECRETS[words[-1]](word))
+        elif word != "--yes":
+            words.append(word)
     return privacy.shown_command(["headwind", *words])
+
+
+_WITH_SECRETS = {
+    "--header": lambda text: privacy.shown_header(*_header(text)),
+    "--url": lambda text: privacy.split_url(text).shown,
+}
 
 
 def describe(plan: Plan, options: argparse.Namespace, again: str) -> None:

@@ -32,8 +32,9 @@ def create(reports: Path, label: str) -> Path:
     raise UsageError(f"{reports} has a thousand runs called {name}; give this one another --label.")
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
+    """Write JSON; `indent` None puts it on one line, as suits a histogram of thousands of values."""
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,9 @@ MASK = "***"
 _SECRET = re.compile(
     r"(?i)(pass|pwd|secret|token|credential|auth|session|signature|^sig$|(^|[_-])key$|apikey|^code$)"
 )
-_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][\w-]*)(?P<sign>=|\s+)(?P<value>'[^']*'|\"[^\"]*\"|[^\s'\"]+)")
+_VALUE = r"(?P<value>'[^']*'|\"[^\"]*\"|[^\s'\"]+)"
+_ASSIGNMENT = re.compile(rf"(?P<name>[A-Za-z_][\w-]*)(?P<sign>=){_VALUE}")
+_OPTION = re.compile(rf"(?P<name>--?[A-Za-z][\w-]*)(?P<sign>=|\s+){_VALUE}")
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))")
 
 
@@ -55,13 +57,9 @@ def scrub(text: str) -> str:
     text = re.sub(r"(?<=://)[^/\s@'\"]+@", "", text)
 
     def masked(match: re.Match[str]) -> str:
-        name = match["name"]
-        is_option = match["sign"] != "=" and text[max(0, match.start() - 2) : match.start()] in ("--", " -")
-        if _SECRET.search(name) and (match["sign"] == "=" or is_option):
-            return name + match["sign"] + MASK
-        return match[0]
+        return match["name"] + match["sign"] + MASK if _SECRET.search(match["name"]) else match[0]
 
-    return _ASSIGNMENT.sub(masked, text)
+    return _OPTION.sub(masked, _ASSIGNMENT.sub(masked, text))
 
 
 def expand(value: str, environment: Mapping[str, str]) -> str:

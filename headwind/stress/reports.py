@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from headwind.analysis import gates
-from headwind.report import document
+from headwind.report import document, html, markdown
 from headwind.stress import folder
 from headwind.stress.trial import Trial
 
@@ -27,15 +24,12 @@ def write(trial: Trial, *, target: int | None, slos: Sequence[gates.Objective]) 
     )
     if not trial.runs:
         return built
-    folder.write_json(trial.folder / "run.json", built)
-    samples = [sample.to_json() for sample in trial.samples]
-    loaded = json.loads((trial.folder / "run.json").read_text(encoding="utf-8"))
-    if importlib.util.find_spec("headwind.report.html"):
-        html = importlib.import_module("headwind.report.html")
-        folder.write_text(trial.folder / "report.html", html.render(loaded, samples=samples))
-    if importlib.util.find_spec("headwind.report.markdown"):
-        markdown = importlib.import_module("headwind.report.markdown")
-        folder.write_text(trial.folder / "report.md", markdown.render(loaded))
+    folder.write_json(trial.folder / "run.json", built, indent=None)
+    raw_text = (trial.folder / "wrk.txt").read_text(encoding="utf-8")
+    page = html.render(built, samples=trial.samples, environment=trial.environment, raw_text=raw_text)
+    folder.write_text(trial.folder / "report.html", page)
+    text = markdown.render(built, samples=trial.samples, environment=trial.environment, raw_text=raw_text)
+    folder.write_text(trial.folder / "report.md", text)
     return built
 
 

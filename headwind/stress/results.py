@@ -10,7 +10,7 @@ from typing import Any
 
 from headwind import formats
 from headwind.errors import MissingError
-from headwind.formats import wrk as wrk_format
+from headwind.formats.exact import attach_exact
 from headwind.run import Run
 from headwind.stress import folder, mixed
 from headwind.stress.generator import Generator, Load
@@ -31,8 +31,7 @@ def collect(
         reports += [json.dumps(exact)] if exact else []
         for found in formats.read_text(text, "wrk.txt", tool="wrk", timeout_s=plan.timeout_s)[:1]:
             found = replace(found, late_threshold_s=plan.late_s, started_at=record["started_at"])
-            attach_exact = getattr(wrk_format, "attach_exact", None)
-            if exact and attach_exact:
+            if exact:
                 found = attach_exact(found, exact, late_threshold_s=plan.late_s)
             runs.append(replace(found, interrupted=found.interrupted or record["interrupted"] is not None))
             names.append(load.traffic.name)
