@@ -50,8 +50,8 @@ class Context:
     as_measured: bool | None = None
 
     def read(self, name: str, value: float | int | str | None, unit: str, line: str) -> Evidence:
-        """Evidence read from a line of the source."""
-        return Evidence(name, value, unit, f"{self.where}, {line}")
+        """Evidence read from the source; `line` names the line of wrk's report (other tools have other lines)."""
+        return Evidence(name, value, unit, f"{self.where}, {line}" if self.wrk else self.where)
 
     @property
     def late_share(self) -> float:
@@ -134,17 +134,22 @@ def _fill_closed_loop(context: Context) -> None:
         context.as_measured = True if interval is None else run.latency.max_s < 2 * interval
 
 
-def wrk_command(
+def again(
     context: Context,
     *,
     connections: int | None = None,
     threads: int | None = None,
     duration_s: float | None = None,
 ) -> str:
-    """The wrk command line that repeats this run with some of its settings changed; latencies up to 30 s are kept."""
+    """The command line that repeats this run with some of its settings changed; latencies up to 30 s are kept.
+
+    A wrk script is not in wrk's text: the reader of the command adds its `-s`.
+    """
     run = context.run
     threads = threads or run.threads or 4
     connections = connections or run.connections or 200
     seconds = duration_s or run.planned_duration_s or run.duration_s or 30
     url = shlex.quote(run.url) if run.url else "URL"
+    if not context.wrk or seconds >= LONGEST_BELIEVABLE_S:
+        return f"headwind run --url {url} --connections {connections}"
     return f"wrk -t{min(threads, connections)} -c{connections} -d{seconds:.0f}s --timeout 30s --latency {url}"

@@ -165,7 +165,7 @@ def _judge(context: Context, objective: Objective) -> Gate:
     run = context.run
     if run.interrupted:
         return _not_judged(context, objective, "the run was interrupted; let it run to its end")
-    if not run.requests and run.complete:
+    if not run.requests and run.complete and objective.metric not in ("errors", "requests", "rps", "goodput"):
         return _not_judged(context, objective, "the run has no answered request, so it measured nothing")
     if 2 * context.status_errors > context.requests > 0 and objective.metric not in (
         "errors",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from headwind.analysis import closed_loop
-from headwind.analysis.context import Context, wrk_command
-from headwind.analysis.finding import Evidence, Finding
+from headwind.analysis.context import Context, again
+from headwind.analysis.finding import Certainty, Evidence, Finding
 from headwind.analysis.target import seconds_range
 from headwind.words import number, seconds, share
 
@@ -55,7 +56,7 @@ def late_answers(context: Context) -> Iterable[Finding]:
         f"figures; until then read no percentile above {int(known)} and no maximum from this run.",
         "The same share of answers then shows as latencies above "
         f"{limit} instead of timeouts, and the percentiles become known.",
-        wrk_command(context),
+        again(context),
         (context.index,),
     )
 
@@ -87,7 +88,7 @@ def mean_beside_little(context: Context) -> Iterable[Finding]:
         tuple(evidence),
         advice,
         f"With nothing missing the printed mean agrees with Little's law within {GAP_FACTOR - 1:.0%}.",
-        wrk_command(context),
+        again(context),
         (context.index,),
     )
 
@@ -125,8 +126,121 @@ def _missing_time(context: Context, evidence: list[Evidence]) -> tuple[str, str]
             "Mend the connection errors first, then measure again.",
         )
     return (
-        "answers that never came, reconnecting, a pause in the script (delay), a busy wrk thread or fewer live "
-        "connections than asked for take time that no latency counts",
-        "Find out which: watch the open connections and wrk's CPU while the run repeats, and look for delay() in "
-        "the script.",
+        "answers that never came, connections closed after each answer (keep-alive off), a pause in the script "
+        "(delay), "
+        "a busy wrk thread or fewer live connections than asked for take time that no latency counts",
+        "Find out which: look for `Connection: close` in an answer and for delay() in the script, and watch the open "
+        "connections and wrk's CPU while the run repeats.",
+    )
+
+
+def unclear_timeouts(context: Context) -> Iterable[Finding]:
+    """Speaks when wrk's timeouts cannot be answers later than 2 s: more of them than answers, or a Max above that."""
+    timeouts = context.run.errors.timeout
+    if not timeouts or not context.wrk or context.timeouts_count_answers or not context.requests:
+        return
+    top = context.run.latency.max_s if context.run.latency else None
+    beside = (
+        f"a Max of {seconds(top)}" if timeouts <= context.requests else f"{number(context.requests)} answers"
+    )
+    yield Finding(
+        "timeouts_unclear",
+        "warning",
+        "likely",
+        f"{number(timeouts)} timeouts beside {beside}: wrk ran with another --timeout, or is older than 4.0",
+        (
+            context.read("timeouts", timeouts, "1", "'Socket errors' line, timeout"),
+            context.read("answered requests", context.requests, "1", "'requests in' line"),
+            context.read("maximum latency", top, "s", "'Latency' line"),
+        ),
+        "Give the --timeout that wrk ran with. Before 4.0 a timeout is a connection that was found waiting, not an "
+        "answer, and one slow answer can count several times; no share of answers follows from it.",
+        "With the timeout known, the share of late answers and the percentiles they hide are known too.",
+        f"headwind explain --timeout 10s {shlex.quote(context.where.split(':')[0])}",
+        (context.index,),
+    )
+
+
+def synthetic_samples(context: Context) -> Iterable[Finding]:
+    """Speaks when wrk's hidden correction changed the printed figures: Max of at least 2E, or both are known."""
+    run = context.run
+    latency, interval = run.latency, context.interval_s
+    if latency is None or latency.max_s is None or interval is None or context.little_s is None:
+        return
+    measured = run.histogram.mean_s() if run.histogram is not None else None
+    if measured is not None and latency.mean_s is not None:
+        if latency.mean_s <= measured * GAP_FACTOR or latency.mean_s - measured <= GAP_S:
+            return
+        yield _corrected(
+            context, latency.mean_s, measured, f"the measured mean is {seconds(measured)}", "proved"
+        )
+        return
+    # Max is printed with three digits; only clearly above 2E is a synthetic sample certain.
+    if run.histogram is not None or latency.mean_s is None or latency.max_s < 2.02 * interval:
+        return
+    recorded = max(1, context.requests - context.cut)
+    highest = context.little_s[1] * context.requests / recorded
+    if latency.mean_s > highest * GAP_FACTOR and latency.mean_s - highest > GAP_S:
+        yield _corrected(
+            context, latency.mean_s, highest, f"as measured it is at most {seconds(highest)}", "likely"
+        )
+
+
+def _corrected(context: Context, printed: float, measured: float, told: str, certainty: Certainty) -> Finding:
+    return Finding(
+        "synthetic_samples",
+        "info",
+        certainty,
+        f"The printed mean of {seconds(printed)} holds samples that wrk made up to correct for coordinated omission; "
+        f"{told}",
+        (
+            context.read("printed mean latency", printed, "s", "'Latency' line"),
+            Evidence("mean as measured, at most", measured, "s", "exact histogram, or c x runtime / (N - T)"),
+            Evidence("wrk's expected interval E", context.interval_s, "s", "runtime / (N // c)"),
+            context.read(
+                "maximum latency",
+                context.run.latency.max_s if context.run.latency else None,
+                "s",
+                "'Latency' line",
+            ),
+        ),
+        "Read the printed mean, Stdev and percentiles as wrk's estimate of what users on a schedule would have seen, "
+        "not as what was measured; take the measured ones from the exact histogram.",
+        "`headwind run` keeps wrk's whole histogram and takes the synthetic samples out again, exactly.",
+        f"headwind run --url {shlex.quote(context.run.url or 'URL')} --connections {context.connections}",
+        (context.index,),
+    )
+
+
+def more_than_little(context: Context) -> Iterable[Finding]:
+    """Speaks when the recorded mean exceeds what the connections have time for: requests overlapped on them."""
+    latency = context.run.latency
+    if (
+        context.little_s is None
+        or latency is None
+        or latency.mean_s is None
+        or context.as_measured is not True
+    ):
+        return
+    recorded = context.requests - context.cut
+    if recorded <= 0 or context.run.histogram is not None:
+        return
+    highest = context.little_s[1] * context.requests / recorded
+    if latency.mean_s <= highest * 1.25 or latency.mean_s - highest <= GAP_S:
+        return
+    yield Finding(
+        "requests_overlap",
+        "info",
+        "likely",
+        f"The printed mean of {seconds(latency.mean_s)} is {number(latency.mean_s / highest)} times what one "
+        "request at "
+        f"a time per connection allows ({seconds(highest)}): the script likely sends several at once (pipelining)",
+        (
+            context.read("printed mean latency", latency.mean_s, "s", "'Latency' line"),
+            Evidence("mean with one request at a time, at most", highest, "s", "c x runtime / (N - T)"),
+        ),
+        "Read the latency as that of a batch of pipelined requests; browsers and most clients do not pipeline.",
+        "Without pipelining the printed mean agrees with Little's law.",
+        again(context),
+        (context.index,),
     )

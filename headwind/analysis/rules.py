@@ -4,25 +4,91 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from headwind.analysis import latency, saturation, target
+from headwind.analysis import (
+    errors,
+    generator,
+    goodput,
+    latency,
+    overtime,
+    resources,
+    saturation,
+    tail,
+    target,
+    validity,
+)
 from headwind.analysis.context import Context
 from headwind.analysis.finding import Finding
 
 Rule = Callable[[Context], Iterable[Finding]]
 
-# In the order in which findings of equal severity are told: what invalidates the run, what was asked, what users
+# In the order in which findings of equal severity are told: what invalidates the run, what was asked for, what users
 # feel, what limits, how well it was measured.
 RULES: tuple[Rule, ...] = (
+    errors.no_answers,
+    validity.unfinished,
+    validity.clock_step,
     target.target,
+    errors.error_answers,
+    errors.failed_requests,
     latency.late_answers,
+    errors.read_errors,
+    errors.connect_errors,
+    errors.write_errors,
+    generator.generator_full,
+    generator.not_delivered,
+    resources.resources,
     saturation.saturation,
+    overtime.stalls,
+    overtime.course,
     latency.mean_beside_little,
+    latency.unclear_timeouts,
+    tail.tail,
+    tail.two_modes,
+    goodput.goodput,
+    latency.synthetic_samples,
+    latency.more_than_little,
+    overtime.idle_windows,
+    validity.short,
+    generator.connections_rounded,
+    generator.threads_above_cores,
+    generator.same_host,
 )
 
 SEVERITY_RANK = {"critical": 0, "warning": 1, "info": 2}
 
-# A finding on the left says what the ones on the right would only repeat.
-_SAYS_ALREADY: dict[str, frozenset[str]] = {}
+_OF_A_SOUND_LOAD = frozenset(
+    {
+        "goodput",
+        "saturation_likely",
+        "mean_understated",
+        "synthetic_samples",
+        "requests_overlap",
+        "long_tail",
+        "idle_windows",
+        "two_modes",
+    }
+)
+# A finding on the left says what the ones on the right would only repeat, or takes away what they rest on.
+_SAYS_ALREADY: dict[str, frozenset[str]] = {
+    "no_answers": frozenset(
+        {"target_missed", "run_short", "same_host", "read_errors", "connect_errors", "write_errors"}
+    ),
+    "interrupted": frozenset({"run_short"}),
+    "clock_step": _OF_A_SOUND_LOAD | {"run_short"},
+    "every_answer_failed": _OF_A_SOUND_LOAD,
+    "script_did_not_run": _OF_A_SOUND_LOAD,
+    "every_request_failed": _OF_A_SOUND_LOAD,
+    "error_answers": frozenset({"goodput"}),
+    "late_answers": frozenset({"long_tail"}),
+    "connect_errors": frozenset({"mean_understated"}),
+    "read_errors": frozenset({"mean_understated"}),
+    "generator_limited": frozenset({"saturation_likely", "generator_near_limit", "mean_understated"}),
+    "stalls": frozenset({"idle_windows", "long_tail"}),
+    "periodic_stalls": frozenset({"idle_windows", "long_tail"}),
+    "one_busy_worker": frozenset({"load_uneven"}),
+    "worker_restarts": frozenset({"load_uneven", "memory_growth"}),
+    "cpu_full": frozenset({"generator_threads_above_cores"}),
+}
 
 
 def judge(context: Context) -> list[Finding]:
@@ -32,8 +98,9 @@ def judge(context: Context) -> list[Finding]:
         found.extend(rule(context))
     if len(found) < 2:
         return found
-    if _SAYS_ALREADY:
-        said = set[str]().union(*(_SAYS_ALREADY.get(finding.code, ()) for finding in found))
+    codes = {finding.code for finding in found}
+    said = set[str]().union(*(_SAYS_ALREADY[code] for code in codes if code in _SAYS_ALREADY))
+    if said:
         found = [finding for finding in found if finding.code not in said]
     found.sort(key=lambda finding: SEVERITY_RANK[finding.severity])
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headwind.analysis.context import Context, wrk_command
+from headwind.analysis.context import Context, again
 from headwind.analysis.finding import Evidence, Finding
 from headwind.analysis.target import seconds_range
 from headwind.words import rate, seconds
@@ -43,6 +43,6 @@ def saturation(context: Context) -> Iterable[Finding]:
         f"{seconds(high * 2)} at {double}). Run at half the connections to prove it; the same numbers also fit an "
         f"unlimited server with a delay of {seconds(high)}.",
         f"At {half} connections: about {rate(now)} again means saturated, about {rate(now / 2)} means pure delay.",
-        wrk_command(context, connections=half),
+        again(context, connections=half),
         (context.index,),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headwind.analysis import closed_loop
-from headwind.analysis.context import Context, wrk_command
+from headwind.analysis.context import Context, again
 from headwind.analysis.finding import Evidence, Finding
 from headwind.words import number, rate, seconds
 
@@ -39,7 +39,7 @@ def target(context: Context) -> Iterable[Finding]:
             tuple(evidence),
             "Nothing has to change for this target.",
             "The target holds again in a repeated run; one run does not show how much it varies.",
-            wrk_command(context),
+            again(context),
             (context.index,),
         )
         return
@@ -81,7 +81,7 @@ def _missed(context: Context, answered: int, over: str, evidence: list[Evidence]
         tuple(evidence),
         advice,
         expect,
-        wrk_command(context),
+        again(context),
         (context.index,),
     )
 

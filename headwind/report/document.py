@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from headwind.analysis import answer, context, gates, rules
+from headwind.analysis.across import across
 from headwind.analysis.context import Context
 from headwind.analysis.finding import Finding
 from headwind.run import SCHEMA, Run
@@ -44,6 +45,8 @@ def build(
         for index, run in enumerate(runs)
     ]
     per_run = [rules.judge(one) for one in contexts]
+    if len(contexts) <= COMPARED_RUNS:
+        per_run.append(across(contexts))
     judged = [gate for one in contexts for gate in gates.judge(one, objectives)]
     return {
         "schema": SCHEMA,

@@ -1,0 +1,182 @@
+"""Whether the load was what was asked for, and whether the generator itself was the limit."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from headwind.analysis import usage
+from headwind.analysis.context import Context, again
+from headwind.analysis.finding import Evidence, Finding
+from headwind.words import number, rate, share
+
+# A thread at this share of a core has no time left; CPU clocks of short samples are that coarse.
+FULL_CORE = 0.95
+# What a wrk thread manages at best, by its cost per request: some 110,000 plain answers, 35,000 with a response() hook.
+NEAR_LIMIT_PER_THREAD = 60_000
+DELIVERED = 0.98
+_LOOPBACK = frozenset({"localhost", "::1", "0.0.0.0"})
+
+
+def connections_rounded(context: Context) -> Iterable[Finding]:
+    """Speaks when threads do not divide connections: wrk opens threads x floor(connections / threads)."""
+    asked, real = context.run.connections, context.connections
+    if not context.wrk or asked is None or real is None or real == asked:
+        return
+    threads = context.run.threads or 1
+    yield Finding(
+        "connections_rounded",
+        "info",
+        "proved",
+        f"wrk opened {number(real)} connections, not {number(asked)}: each of its {threads} threads gets "
+        f"{real // threads}",
+        (
+            context.read("connections asked for", asked, "1", "'threads and connections' line"),
+            context.read("threads", threads, "1", "'threads and connections' line"),
+            Evidence("connections really open", real, "1", "threads x floor(connections / threads)"),
+        ),
+        f"Ask for a multiple of the threads, such as {threads * max(1, round(asked / threads))}.",
+        "As many connections are open as were asked for.",
+        again(context, connections=threads * max(1, round(asked / threads))),
+        (context.index,),
+    )
+
+
+def not_delivered(context: Context) -> Iterable[Finding]:
+    """Speaks when a scheduled rate was not reached."""
+    wanted, got = context.run.rate_target_per_s, context.rate_per_s
+    if not wanted or got is None or got >= DELIVERED * wanted or context.run.interrupted:
+        return
+    yield Finding(
+        "load_not_delivered",
+        "warning",
+        "proved",
+        f"Only {rate(got)} of the {rate(wanted)} asked for were answered ({share(got / wanted)})",
+        (
+            context.read("rate asked for", wanted, "1/s", "-R"),
+            context.read("rate reached", got, "1/s", "'Requests/sec' line"),
+        ),
+        "Do not read the latency as that of the rate asked for: requests queue without end above the capacity, and a "
+        "longer run would show a higher latency. See whether the generator or the server was full, and lower the "
+        "rate.",
+        f"At a rate that the server holds, the rate reached agrees within {1 - DELIVERED:.0%}.",
+        f"headwind run --url {shlex.quote(context.run.url or 'URL')} --rate {int(0.8 * got) or 1}",
+        (context.index,),
+    )
+
+
+def same_host(context: Context) -> Iterable[Finding]:
+    """Speaks when the URL is of this machine: generator and server take CPU from each other."""
+    url = context.run.url
+    if not url or not context.requests or not on_loopback(url):
+        return
+    evidence = [context.read("URL", url, "", "'Running' line")]
+    told = ""
+    seen = usage.of(context.samples, context.run.duration_s)
+    if seen is not None and seen.role("generator"):
+        cores = sum(one.cores for one in seen.role("generator"))
+        evidence.append(Evidence("CPU of the generator", cores, "cores", "monitor's samples"))
+        evidence.append(Evidence("cores of the machine", seen.cpus, "cores", "monitor's samples"))
+        told = f"; the generator took {number(cores)} of {seen.cpus} cores"
+    yield Finding(
+        "same_host",
+        "info",
+        "proved",
+        f"Generator and server ran on one machine, and there is no network between them{told}",
+        tuple(evidence),
+        "Read the throughput as that of the cores the generator left over, and the latency as one without a network. "
+        "For an absolute figure, load from another machine.",
+        "From another machine a CPU-bound server gains about the share that the generator took here.",
+        f"headwind run --url {shlex.quote(url)}   # from another machine, with that machine's view of the URL",
+        (context.index,),
+    )
+
+
+def on_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine's loopback."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host in _LOOPBACK or host.startswith("127.") or host.endswith(".localhost")
+
+
+def generator_full(context: Context) -> Iterable[Finding]:
+    """Speaks when a thread of the generator had no CPU time left, or (from the text alone) is near wrk's own limit."""
+    seen = usage.of(context.samples, context.run.duration_s)
+    if seen is not None:
+        full = [one for one in seen.role("generator") if _full(one, context.run.threads)]
+        if full:
+            yield _full_generator(context, full[0])
+        return
+    threads, pace = context.run.threads, context.rate_per_s
+    if not context.wrk or not threads or pace is None or pace < NEAR_LIMIT_PER_THREAD * threads:
+        return
+    yield Finding(
+        "generator_near_limit",
+        "info",
+        "possible",
+        f"Each wrk thread handled {rate(pace / threads)}: near what one can, so the server may be able to do more",
+        (
+            context.read("throughput", pace, "1/s", "'Requests/sec' line"),
+            context.read("threads", threads, "1", "'threads and connections' line"),
+        ),
+        "Watch wrk's CPU while it runs; with a thread at a full core, give wrk more threads or load from two "
+        "machines.",
+        "If wrk was the limit, throughput rises with its threads; else it stays.",
+        again(context, threads=2 * threads),
+        (context.index,),
+    )
+
+
+def _full(one: usage.ProcessUsage, threads: int | None) -> bool:
+    if one.busiest_thread_cores is not None:
+        return one.busiest_thread_cores >= FULL_CORE
+    return threads is not None and one.cores >= FULL_CORE * threads
+
+
+def _full_generator(context: Context, one: usage.ProcessUsage) -> Finding:
+    return Finding(
+        "generator_limited",
+        "warning",
+        "proved" if one.busiest_thread_cores is not None else "likely",
+        f"The load generator was full: its busiest thread used {share(one.busiest_thread_cores or 1.0)} of a "
+        "core, so the "
+        "server may be able to do more",
+        (
+            Evidence(
+                "busiest thread of the generator", one.busiest_thread_cores, "cores", "monitor's samples"
+            ),
+            Evidence("CPU of the generator", one.cores, "cores", "monitor's samples"),
+            context.read("throughput", context.rate_per_s, "1/s", "'Requests/sec' line"),
+        ),
+        "Give the generator more threads or another machine, or a lighter script (no response() hook), before "
+        "anything "
+        "is said about the server's limit.",
+        "If the generator was the limit, throughput rises; else it stays, and the limit is the server's.",
+        again(context, threads=2 * (context.run.threads or 2)),
+        (context.index,),
+    )
+
+
+def threads_above_cores(context: Context) -> Iterable[Finding]:
+    """Speaks when wrk has more threads than the machine has cores: they take turns."""
+    threads = context.run.threads
+    cpus = context.samples[0].cpus if context.samples else None
+    if not threads or cpus is None or threads <= cpus or not context.wrk:
+        return
+    yield Finding(
+        "generator_threads_above_cores",
+        "info",
+        "proved",
+        f"wrk ran {threads} threads on {cpus} cores: they take turns, and an answer can wait for its thread",
+        (
+            context.read("threads", threads, "1", "'threads and connections' line"),
+            Evidence("cores of the machine", cpus, "cores", "monitor's samples"),
+        ),
+        f"Use at most {cpus} threads where latencies below a few milliseconds matter.",
+        "Latencies of a few milliseconds become a little shorter; throughput hardly changes.",
+        again(context, threads=cpus),
+        (context.index,),
+    )

@@ -1,0 +1,92 @@
+"""What the monitor's samples say about CPU and memory while the load ran; everything as rates over the load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from headwind.samples import ProcessSample, Sample
+
+# The first and last moments of a load are starting and stopping.
+EDGE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUsage:
+    """One process over the load: CPU and its busiest thread in cores, memory at the samples, and when it lived."""
+
+    pid: int
+    role: str
+    name: str
+    cores: float
+    busiest_thread_cores: float | None
+    cpu_s: float
+    rss_bytes: tuple[int, ...]
+    times_s: tuple[float, ...]
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The machine over the load: cores, those busy on average, steal as a share of all, and every process."""
+
+    cpus: int
+    busy_cores: float
+    steal_share: float
+    seconds: float
+    processes: tuple[ProcessUsage, ...]
+
+    def role(self, role: str) -> list[ProcessUsage]:
+        """The processes of one role ("server" or "generator"), the busiest first."""
+        return sorted((one for one in self.processes if one.role == role), key=lambda one: -one.cores)
+
+    @property
+    def workers(self) -> list[ProcessUsage]:
+        """The server's processes without a master that only watches over them (the lowest pid, if it does nothing)."""
+        servers = self.role("server")
+        if len(servers) < 2:
+            return servers
+        master = min(servers, key=lambda one: one.pid)
+        return [one for one in servers if one is not master or one.cores >= 0.05 * servers[0].cores]
+
+
+def of(samples: Sequence[Sample], duration_s: float | None) -> Usage | None:
+    """Usage between one second after the load's start and one before its end; None with fewer than three samples."""
+    end = duration_s if duration_s is not None else max((sample.t_s for sample in samples), default=0.0)
+    edge = EDGE_S if end > 4 * EDGE_S else 0.0
+    during = [sample for sample in samples if edge <= sample.t_s <= end - edge]
+    if len(during) < 3:
+        return None
+    first, last = during[0], during[-1]
+    seconds = last.t_s - first.t_s
+    if seconds <= 0:
+        return None
+    steal = (last.host_steal_s - first.host_steal_s) / seconds / first.cpus
+    busy = (last.host_busy_s - first.host_busy_s) / seconds
+    return Usage(first.cpus, max(0.0, busy), max(0.0, steal), seconds, tuple(_processes(during)))
+
+
+def _processes(during: Sequence[Sample]) -> Iterable[ProcessUsage]:
+    rows: dict[int, list[tuple[float, ProcessSample]]] = {}
+    for sample in during:
+        for process in sample.processes:
+            rows.setdefault(process.pid, []).append((sample.t_s, process))
+    for pid, seen in rows.items():
+        (begin_s, first), (end_s, last) = seen[0], seen[-1]
+        lived = end_s - begin_s
+        if lived <= 0:
+            continue
+        thread = None
+        if first.busiest_thread_cpu_s is not None and last.busiest_thread_cpu_s is not None:
+            thread = max(0.0, last.busiest_thread_cpu_s - first.busiest_thread_cpu_s) / lived
+        yield ProcessUsage(
+            pid,
+            last.role,
+            last.name,
+            max(0.0, last.cpu_s - first.cpu_s) / lived,
+            thread,
+            max(0.0, last.cpu_s - first.cpu_s),
+            tuple(process.rss_bytes for _, process in seen),
+            tuple(t_s for t_s, _ in seen),
+            last.threads,
+        )
