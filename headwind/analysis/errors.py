@@ -121,20 +121,21 @@ def read_errors(context: Context) -> Iterable[Finding]:
     if not read or not context.wrk or not context.requests:
         return
     lost = read / (context.requests + read)
-    every = read >= 0.9 * context.requests
+    every = 0.9 <= read / context.requests <= 1.1
     meaning = (
-        "about one for every answer: the server closes the connection in the middle or speaks no proper HTTP"
+        "about once for every answer, so the server likely closes each connection without saying so in its answer"
         if every
-        else "the server (or a proxy) closed or refused them while a request was waiting"
+        else "the server, or a proxy before it, closed or refused them"
     )
     yield Finding(
         "read_errors",
         _severity(lost),
         "proved",
-        f"{number(read)} requests were lost because their connection broke ({share(lost)} of those tried): {meaning}",
+        f"{number(read)} times a connection broke before a whole answer had come ({share(lost)} of the tries): "
+        f"{meaning}",
         (
             context.read("read errors", read, "1", "'Socket errors' line, read"),
-            Evidence("share of the requests tried", lost, "share", "read / (requests + read)"),
+            Evidence("share of the tries", lost, "share", "read / (requests + read)"),
         ),
         "Look for crashes and restarts in the server's log, for a full accept queue, and for a limit on "
         "connections or "
@@ -193,6 +194,9 @@ def failed_requests(context: Context) -> Iterable[Finding]:
     if context.wrk or not context.requests:
         return
     kinds = {kind: count for kind, count in context.run.errors.to_json().items() if count}
+    if context.run.tool == "wrk2":
+        # wrk2 looks every 2 s for waiting connections, idle ones included, and counts attempts to write.
+        kinds = {kind: count for kind, count in kinds.items() if kind not in ("timeout", "write")}
     failed = sum(kinds.values())
     if not failed:
         return

@@ -184,7 +184,7 @@ def _judge(context: Context, objective: Objective) -> Gate:
     return Gate(
         objective,
         outcome,
-        _sentence(objective, low, high, reason, outcome.replace("_", " ")),
+        _sentence(objective, low, high, reason),
         measured=low if known else None,
         low=low if math.isfinite(low) else None,
         high=high if math.isfinite(high) else None,
@@ -193,19 +193,19 @@ def _judge(context: Context, objective: Objective) -> Gate:
 
 
 def _not_judged(context: Context, objective: Objective, why: str) -> Gate:
-    return Gate(objective, "not_judged", f"{objective.text} not judged: {why}.", run=context.index)
+    return Gate(objective, "not_judged", f"{objective.text}: not judged, {why}.", run=context.index)
 
 
-def _sentence(objective: Objective, low: float, high: float, reason: str, outcome: str) -> str:
+def _sentence(objective: Objective, low: float, high: float, reason: str) -> str:
     words = {"s": seconds, "share": share, "1/s": rate, "1": number}[objective.unit]
-    name = objective.metric
+    name = "error rate" if objective.metric == "errors" else objective.metric
     if low == high:
         figure = f"{name} is {words(low)}"
     elif math.isinf(high):
         figure = f"{name} is unknown, but at least {words(low)}" if low > 0 else f"{name} is unknown"
     else:
         figure = f"{name} lies between {words(low)} and {words(high)}"
-    return f"{objective.text} {outcome}: {figure} ({reason})."
+    return f"{objective.text}: {figure} ({reason})."
 
 
 def _bounds(context: Context, objective: Objective) -> tuple[float, float, str]:
@@ -241,7 +241,7 @@ def _error_share(context: Context) -> tuple[float, float, str]:
     if run.requests is None:
         return 0.0, math.inf, "the text has no number of requests"
     read, connect = errors.read or 0, errors.connect or 0
-    late = run.late if run.late is not None else errors.timeout
+    late = run.late if run.late is not None or run.tool == "wrk2" else errors.timeout
     known = (errors.status or 0) + (late or 0) + read + connect
     tried = run.requests + read + connect
     figure = known / tried if tried else 0.0

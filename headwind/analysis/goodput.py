@@ -8,6 +8,9 @@ from headwind.analysis.context import Context, again
 from headwind.analysis.finding import Evidence, Finding
 from headwind.words import number, rate
 
+# Where at least this share was certainly good, Requests/sec says the same.
+WORTH_SAYING = 0.99
+
 
 def goodput(context: Context) -> Iterable[Finding]:
     """Speaks when some answers were late or errors, and some were good."""
@@ -16,7 +19,7 @@ def goodput(context: Context) -> Iterable[Finding]:
     if context.limit_s is None and context.cut:
         return
     low, high = context.good
-    if not high:
+    if not high or low >= WORTH_SAYING * context.requests:
         return
     exact = low == high
     answers = number(low) if exact else f"{number(low)} to {number(high)}"

@@ -26,9 +26,7 @@ def late_answers(context: Context) -> Iterable[Finding]:
     limit = seconds(context.limit_s)
     if limit == "unknown":
         return
-    assumed = (
-        " (wrk's default --timeout: an assumption, the text does not say it)" if context.limit_assumed else ""
-    )
+    assumed = " (wrk's default timeout, an assumption)" if context.limit_assumed else ""
     known = closed_loop.last_known_percent(context.requests, context.cut)
     if known < 99:
         hidden = f"p99, and every percentile above {int(known)}, is unknown but above {limit}"
@@ -52,8 +50,8 @@ def late_answers(context: Context) -> Iterable[Finding]:
             ),
             Evidence("highest known percentile", known, "percent", "100 x (requests - timeout) / requests"),
         ),
-        f"Measure again with --timeout well above the longest answer, so that no answer is cut out of the latency "
-        f"figures; until then read no percentile above {int(known)} and no maximum from this run.",
+        "Measure again with --timeout well above the longest answer, so that no answer is cut out of the figures. "
+        f"Until then read no percentile above {int(known)} and no maximum from this run.",
         "The same share of answers then shows as latencies above "
         f"{limit} instead of timeouts, and the percentiles become known.",
         again(context),
@@ -119,6 +117,11 @@ def _missing_time(context: Context, evidence: list[Evidence]) -> tuple[str, str]
             )
             why += f" (they took about {seconds_range(low, high)} each)"
         return why, "Quote the mean by Little's law, not the printed one, which covers the fast answers only."
+    if errors.timeout:
+        return (
+            f"the {number(errors.timeout)} timeouts, whatever this wrk counts by them, are likely not in it",
+            "Give the --timeout that wrk ran with, or measure again with wrk 4 and a longer one.",
+        )
     if errors.read or errors.connect:
         count = number((errors.read or 0) + (errors.connect or 0))
         return (

@@ -14,6 +14,7 @@ from headwind.words import rate, seconds
 CONNECTIONS = 8
 MEAN_S = 0.5
 LATE_SHARE = 0.01
+BROKEN_SHARE = 0.1
 
 
 def saturation(context: Context) -> Iterable[Finding]:
@@ -24,7 +25,9 @@ def saturation(context: Context) -> Iterable[Finding]:
     connections = context.connections
     if connections < CONNECTIONS or (low < MEAN_S and context.late_share < LATE_SHARE):
         return
-    if 2 * context.status_errors > context.requests:
+    # Little's law speaks of open connections; where they keep breaking, waiting is not what fills the time.
+    broken = (context.run.errors.read or 0) + (context.run.errors.connect or 0)
+    if 2 * context.status_errors > context.requests or broken > BROKEN_SHARE * context.requests:
         return
     now, half, double = context.rate_per_s, max(1, connections // 2), 2 * connections
     yield Finding(
@@ -32,7 +35,7 @@ def saturation(context: Context) -> Iterable[Finding]:
         "warning",
         "likely",
         f"The server is likely saturated: {connections} connections share {rate(now)}, each waiting "
-        f"{seconds_range(low, high)}",
+        f"{seconds_range(low, high)}; a run at half the connections would prove it",
         (
             Evidence("connections really open", connections, "1", "threads x floor(connections / threads)"),
             context.read("throughput", now, "1/s", "'Requests/sec' line"),

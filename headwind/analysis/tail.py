@@ -39,8 +39,8 @@ def tail(context: Context) -> Iterable[Finding]:
         "long_tail",
         "warning" if high.low_s >= LONG_S else "info",
         "proved",
-        f"One answer in a hundred takes {_at_least(high)}, {number(factor)} times the median of "
-        f"{_at_most(median)} or more",
+        f"One answer in a hundred takes {_at_least(high)} or longer: {number(factor)} times the median "
+        f"({_at_most(median)}) or more",
         (
             Evidence("p99, at least", high.low_s, "s", f"{context.where}, {high.source}"),
             Evidence("median, at most", median.high_s, "s", f"{context.where}, {median.source}"),

@@ -37,7 +37,7 @@ def unfinished(context: Context) -> Iterable[Finding]:
             "text_cut",
             "warning",
             "proved",
-            "The text ends before the totals: how much was answered, and what failed, is not known",
+            "The totals are not in the text: how much was answered, and what failed, is not known",
             (context.read("answered requests", None, "1", "no 'requests in' line"),),
             "Keep the tool's whole output. wrk prints nothing when it is stopped with SIGTERM: stop it with SIGINT.",
             "The text then ends with Requests/sec and Transfer/sec.",

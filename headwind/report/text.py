@@ -1,9 +1,9 @@
-"""The document as one terminal screen: the answer first, then the gates, the figures, and what to do next."""
+"""The document as one terminal screen: the answer first, then the figures, the gates, and what to do next."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from headwind.words import UNKNOWN, number, rate, seconds, share
@@ -11,20 +11,23 @@ from headwind.words import UNKNOWN, number, rate, seconds, share
 SHOWN_FINDINGS = 4
 SHOWN_RUNS = 12
 _COLOURS = {"critical": "31", "warning": "33", "info": "36", "failed": "31", "held": "32", "not_judged": "33"}
+_MARKS = {"held": "HELD", "failed": "FAILED", "not_judged": "UNJUDGED"}
+_INDENT = 12
+
+_Painter = Callable[[str, str], str]
 
 
 def render(document: Mapping[str, Any], *, colour: bool = False, width: int = 80) -> str:
     """Text of at most `width` columns that ends with a newline; `colour` adds ANSI codes."""
-    paint = _painter(colour)
-    lines = [paint("1", line) for line in textwrap.wrap(clean(document["answer"]), width)]
+    paint = _in_colour if colour else _plain
     runs = document["runs"]
+    lines = [paint("1", line) for line in textwrap.wrap(clean(document["answer"]), width)]
     lines.append("")
-    lines += _figures(runs[0], document, width) if len(runs) == 1 else _table(runs, width)
+    lines += _figures(runs[0], width) if len(runs) == 1 else _table(runs, width)
     lines += _gates(document["gates"], paint, width, many=len(runs) > 1)
+    lines.append("")
     lines += _findings(document["findings"], paint, width)
-    for row in document.get("assumptions", ())[:1]:
-        lines += ["", *textwrap.wrap(f"Assumed: {row['message']}", width)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def clean(text: str) -> str:
@@ -32,59 +35,62 @@ def clean(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-class _painter:
-    def __init__(self, on: bool) -> None:
-        self.on = on
-
-    def __call__(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self.on and text else text
+def first_sentence(text: str) -> str:
+    """Up to the first full stop that ends a sentence ("4.0" ends none)."""
+    return text if ". " not in text else text[: text.index(". ") + 1]
 
 
-def _figures(run: Mapping[str, Any], document: Mapping[str, Any], width: int) -> list[str]:
-    latency = run["latency"] or {}
+def _plain(_code: str, text: str) -> str:
+    return text
+
+
+def _in_colour(code: str, text: str) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if text else text
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _figures(run: Mapping[str, Any], width: int) -> list[str]:
+    pace = f"{number(run['requests'])} in {seconds(run['duration_s'])}, {rate(run['requests_per_s'])}"
     rows = [
         ("run", clean(_describe(run))),
-        (
-            "requests",
-            f"{number(run['requests'])} in {seconds(run['duration_s'])}, {rate(run['requests_per_s'])}",
-        ),
-        ("latency", _latency(latency)),
-        ("late, failed", _failures(run)),
+        ("requests", pace),
+        ("failures", _failures(run)),
+        ("latency", _latency(run["latency"])),
     ]
-    return [f"  {name:<13}{value}"[:width] for name, value in rows if value]
+    return [_short(f"  {name:<{_INDENT - 2}}{value}", width) for name, value in rows]
 
 
 def _describe(run: Mapping[str, Any]) -> str:
-    shape = ", ".join(
-        f"{number(run[key])} {key}" for key in ("threads", "connections") if run.get(key) is not None
-    )
-    return " ".join(part for part in (run["tool"], run["url"] or "", f"({shape})" if shape else "") if part)
+    shape = [f"{number(run[key])} {key}" for key in ("threads", "connections") if run[key] is not None]
+    return ", ".join((" ".join(filter(None, (run["tool"], run["url"]))), *shape))
 
 
-def _latency(latency: Mapping[str, Any]) -> str:
-    if not latency:
-        return "no latency in the text"
-    parts = [f"mean {seconds(latency['mean_s'])}"]
-    parts += [
-        f"p{key} {seconds(value)}"
-        for key, value in latency["percentiles_s"].items()
-        if key in ("50", "90", "99")
+def _latency(latency: Mapping[str, Any] | None) -> str:
+    if latency is None:
+        return "none in the text"
+    shown = {key: value for key, value in latency["percentiles_s"].items() if key in ("50", "90", "99")}
+    parts = [
+        f"mean {seconds(latency['mean_s'])}",
+        *(f"p{key} {seconds(value)}" for key, value in shown.items()),
     ]
-    parts.append(f"max {seconds(latency['max_s'])}")
-    return "printed " + ", ".join(parts)
+    return "printed " + ", ".join((*parts, f"max {seconds(latency['max_s'])}"))
 
 
 def _failures(run: Mapping[str, Any]) -> str:
     errors, requests = run["errors"], run["requests"]
-    late = UNKNOWN if run["late"] is None else number(run["late"])
+    late = "late answers unknown" if run["late"] is None else f"{number(run['late'])} late"
     if run["late"] and requests:
         late += f" ({share(run['late'] / requests)})"
     if run["late_threshold_s"] is not None:
         late += f" over {seconds(run['late_threshold_s'])}"
-    kinds = [f"{kind} {number(count)}" for kind, count in errors.items() if count and kind != "timeout"]
     if all(count is None for count in errors.values()):
-        return f"late {late}; errors unknown"
-    return f"late {late}; {', '.join(kinds) if kinds else 'no other errors'}"
+        return f"{late}, errors unknown"
+    told = {"status": "error answers", "connect": "connect", "read": "read", "write": "write"}
+    kinds = [f"{number(errors[kind])} {name}" for kind, name in told.items() if errors[kind]]
+    return f"{late}, {', '.join(kinds) if kinds else 'no errors'}"
 
 
 def _table(runs: Sequence[Mapping[str, Any]], width: int) -> list[str]:
@@ -101,35 +107,25 @@ def _table(runs: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     return lines
 
 
-def _short(name: str, length: int) -> str:
-    return name if len(name) <= length else name[: length - 3] + "..."
-
-
-def _gates(gates: Sequence[Mapping[str, Any]], paint: _painter, width: int, *, many: bool) -> list[str]:
-    if not gates:
-        return []
-    lines = [""]
+def _gates(gates: Sequence[Mapping[str, Any]], paint: _Painter, width: int, *, many: bool) -> Iterator[str]:
     for gate in gates[:SHOWN_RUNS]:
-        mark = {"held": "HELD  ", "failed": "FAILED", "not_judged": "?     "}[gate["outcome"]]
         run = f"run {gate['run'] + 1}: " if many else ""
-        wrapped = textwrap.wrap(clean(run + gate["reason"]), width - 9)
-        lines.append(f"  {paint(_COLOURS[gate['outcome']], mark)} {wrapped[0]}")
-        lines += [f"{'':9}{line}" for line in wrapped[1:]]
+        first, *rest = textwrap.wrap(clean(run + gate["reason"]), width - _INDENT)
+        mark = paint(_COLOURS[gate["outcome"]], f"{_MARKS[gate['outcome']]:<{_INDENT - 2}}")
+        yield f"  {mark}{first}"
+        yield from (" " * _INDENT + line for line in rest)
     if len(gates) > SHOWN_RUNS:
-        lines.append(f"  and {len(gates) - SHOWN_RUNS} more gates")
-    return lines
+        yield f"  and {len(gates) - SHOWN_RUNS} more gates; --format json shows all of them"
 
 
-def _findings(findings: Sequence[Mapping[str, Any]], paint: _painter, width: int) -> Iterator[str]:
+def _findings(findings: Sequence[Mapping[str, Any]], paint: _Painter, width: int) -> Iterator[str]:
     for finding in findings[:SHOWN_FINDINGS]:
-        yield ""
         head = f"{finding['severity'].upper()} ({finding['certainty']})"
-        title = textwrap.wrap(clean(f"{head} {finding['title']}"), width)
-        yield paint(_COLOURS[finding["severity"]], title[0])
-        yield from title[1:]
-        yield from textwrap.wrap(
-            clean(finding["advice"]), width, initial_indent="  -> ", subsequent_indent="     "
-        )
+        title, *rest = textwrap.wrap(clean(f"{head} {finding['title']}"), width)
+        yield paint(_COLOURS[finding["severity"]], title)
+        yield from rest
+        advice = first_sentence(clean(finding["advice"]))
+        yield from textwrap.wrap(advice, width, initial_indent="  -> ", subsequent_indent="     ")
     if len(findings) > SHOWN_FINDINGS:
-        yield ""
-        yield f"{len(findings) - SHOWN_FINDINGS} more findings; --format html or json shows all of them."
+        more = len(findings) - SHOWN_FINDINGS
+        yield f"{more} more finding{'s' if more > 1 else ''}; --format html, md or json shows evidence and commands."

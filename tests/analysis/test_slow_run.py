@@ -78,7 +78,7 @@ def test_the_text_leads_with_the_answer_and_fits_a_screen(built: dict[str, Any])
     assert shown.startswith("Target missed: 2,788 of 50,000 requests")
     lines = shown.splitlines()
     assert max(len(line) for line in lines) <= 80
-    assert len(lines) <= 40
+    assert len(lines) <= 30
 
 
 def test_a_healthy_run_raises_no_warning() -> None:
