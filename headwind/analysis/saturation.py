@@ -43,8 +43,9 @@ def saturation(context: Context) -> Iterable[Finding]:
             Evidence("mean time per request, at most", high, "s", "c x runtime / N (Little's law)"),
         ),
         f"Do not add connections: a saturated server answers no more of them, each only waits longer (about "
-        f"{seconds(high * 2)} at {double}). Run at half the connections to prove it; the same numbers also fit an "
-        f"unlimited server with a delay of {seconds(high)}.",
+        f"{seconds(high * 2)} at {double}). Find what limits it; until a second load proves saturation, the same "
+        "numbers "
+        f"also fit an unlimited server with a delay of {seconds(high)}.",
         f"At {half} connections: about {rate(now)} again means saturated, about {rate(now / 2)} means pure delay.",
         again(context, connections=half),
         (context.index,),

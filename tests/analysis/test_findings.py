@@ -174,8 +174,8 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
         [FAST, fast(latency=Latency(mean_s=0.0016, max_s=0.5))],
     ),
     "goodput": (
-        [SLOW, healthy(errors=errors(status=600, timeout=600))],
-        [HEALTHY, healthy(errors=errors(timeout=2))],
+        [SLOW, healthy(errors=errors(timeout=6000))],
+        [HEALTHY, healthy(errors=errors(timeout=2)), healthy(errors=errors(status=600, timeout=600))],
     ),
     "long_tail": (
         [
