@@ -29,18 +29,19 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Exit.USAGE, f"headwind: {message}; `{self.prog} --help` lists what can be given.\n")
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The whole command line; only the subcommand `chosen` has its options."""
+    whole = _Parser(
         prog="headwind",
         description="How much load does this API take, what limits it, and what should change?",
     )
-    parser.add_argument("--version", action="version", version=f"headwind {__version__}")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    whole.add_argument("--version", action="version", version=f"headwind {__version__}")
+    subparsers = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, help_line in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=help_line, description=help_line)
         if name == chosen:
             importlib.import_module(f"headwind.commands.{name}").configure(subparser)
-    return parser
+    return whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     try:
-        options = _parser(chosen).parse_args(arguments)
+        options = parser(chosen).parse_args(arguments)
         options.argv = arguments
         code: int = importlib.import_module(f"headwind.commands.{options.command}").execute(options)
         sys.stdout.flush()
