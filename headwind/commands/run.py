@@ -20,6 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_load(parser)
     parser.add_argument("--label", default="run", help="goes into the name of the report's folder")
     parser.add_argument("--format", choices=["text", "json", "md"], default="text")
+    parser.add_argument(
+        "--no-page", action="store_true", help="no report.html and .md; `headwind report` makes them later"
+    )
     add_gates(parser)
 
 
@@ -36,11 +39,14 @@ def execute(options: argparse.Namespace) -> int:
     into = folder.create(options.reports, plan.label)
     with Interrupt() as interrupt:
         result = trial.run(plan, wrk, into, interrupt=interrupt, progress=Progress(), again=again)
-        built = reports.write(result, target=wanted, slos=objectives)
-    if result.runs:
-        sys.stdout.write(rendered(built, options.format, to_terminal=True))
-        if options.format == "text":
-            print(f"\nreport: {reports.best(into)}")
+        built = reports.judge(result, target=wanted, slos=objectives)
+        if result.runs:
+            # The verdict first: nobody shall wait for charts.
+            sys.stdout.write(rendered(built, options.format, to_terminal=True))
+            sys.stdout.flush()
+            page = None if options.no_page else reports.render(result, built)
+            if options.format == "text":
+                print(f"\nreport: {page or into / 'run.json'}")
     return _exit_code(result, document.exit_code(built), asked=bool(wanted or objectives))
 
 

@@ -39,10 +39,12 @@ class Headwind:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.reports = folder / "reports"
+        # Charts take seconds to draw, and most tests do not look at them.
+        self.always = {"run": ["--no-page"], "doctor": []}
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "headwind", *arguments],
+            [sys.executable, "-m", "headwind", *arguments, *self.always[arguments[0]]],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -104,6 +106,7 @@ def wrk_is_loading(folder: Path) -> bool:
 
 
 def test_a_run_leaves_its_folder_and_prints_the_verdict(headwind: Headwind) -> None:
+    headwind.always["run"] = []
     done = headwind.run(
         "run", "--command", server(), *QUICK, "--warmup", "1s", "--label", "a first try", "--target", "10"
     )  # fmt: skip
