@@ -44,7 +44,7 @@ def execute(options: argparse.Namespace) -> int:
             # The verdict first: nobody shall wait for charts.
             sys.stdout.write(rendered(built, options.format, to_terminal=True))
             sys.stdout.flush()
-            page = None if options.no_page else reports.render(result, built)
+            page = None if options.no_page else reports.render(result)
             if options.format == "text":
                 print(f"\nreport: {page or into / 'run.json'}")
     return _exit_code(result, document.exit_code(built), asked=bool(wanted or objectives))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,12 @@ def judge(trial: Trial, *, target: int | None, slos: Sequence[gates.Objective]) 
     return built
 
 
-def render(trial: Trial, built: Mapping[str, Any]) -> Path:
-    """Write report.md and report.html; the path of the page."""
+def render(trial: Trial) -> Path:
+    """Write the readable files of the trial's folder and the list of all runs beside it; the path of the page."""
     # Charts take over a second to import, which nobody shall wait for before the load begins.
-    from headwind.report import html, markdown
+    from headwind.report import folder as readable
+    from headwind.report import index
 
-    raw_text = (trial.folder / "wrk.txt").read_text(encoding="utf-8")
-    text = markdown.render(built, samples=trial.samples, environment=trial.environment, raw_text=raw_text)
-    folder.write_text(trial.folder / "report.md", text)
-    page = html.render(built, samples=trial.samples, environment=trial.environment, raw_text=raw_text)
-    folder.write_text(trial.folder / "report.html", page)
+    readable.render(trial.folder)
+    index.write(trial.folder.parent)
     return trial.folder / "report.html"
