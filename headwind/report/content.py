@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A judged objective: as it was asked, "held", "failed" or "not judged", and the sentence that says why."""
+    """A judged objective: as it was asked, "held", "failed" or "not judged", and why."""
 
     name: str
     verdict: str
@@ -149,7 +150,7 @@ def _title(runs: Sequence[Run], source: str) -> str:
 
 def _trust(document: Mapping[str, Any], run: Run, samples: Sequence[Sample]) -> tuple[Fact, ...]:
     """What the analysis said of the run, then where the load came from and whether its generator kept up."""
-    tones: dict[bool | None, Tone] = {True: "good", False: "bad", None: "unsure"}
+    tones: dict[bool | None, Tone] = {True: "good", False: "bad", None: "neutral"}
     said = [
         Fact(str(row["name"]), str(row["value"]), tones[row["good"]], str(row["why"]))
         for row in document.get("trust") or ()
@@ -180,20 +181,22 @@ def _is_loopback(host: str) -> bool:
 
 def _headroom(run: Run, samples: Sequence[Sample]) -> Fact:
     """How busy the generator's threads were: its CPU seconds over what its threads could have used."""
-    during = [sample for sample in samples if sample.t_s >= 0]
     label = "generator"
-    if len(during) < 2 or not run.threads:
-        return Fact(label, "not watched", "unsure", "its CPU was not sampled")
-    used = {"first": 0.0, "last": 0.0}
-    for name, sample in (("first", during[0]), ("last", during[-1])):
-        used[name] = sum(one.cpu_s for one in sample.processes if one.role == "generator")
-    span = during[-1].t_s - during[0].t_s
-    if not used["last"] or span <= 0:
-        return Fact(label, "not watched", "unsure", "its CPU was not sampled")
-    busy = max(0.0, used["last"] - used["first"]) / span / min(run.threads, during[-1].cpus)
+    grown = [_generator_cpu_s(before, after) for before, after in pairwise(samples) if before.t_s >= 0]
+    span = sum(seconds for seconds, _ in grown)
+    if not run.threads or not span or not any(used for _, used in grown):
+        return Fact(label, "not watched", "neutral", "its CPU was not sampled")
+    busy = sum(used for _, used in grown) / span / min(run.threads, samples[-1].cpus)
     if busy > GENERATOR_BUSY:
         return Fact(label, f"{words.share(busy)} busy", "bad", "it may itself be the limit")
     return Fact(label, f"{words.share(busy)} busy", "good", "it had time to spare")
+
+
+def _generator_cpu_s(before: Sample, after: Sample) -> tuple[float, float]:
+    """(seconds, CPU seconds) of the generator between two samples; (0, 0) where it was not there in both."""
+    earlier = {one.pid: one.cpu_s for one in before.processes if one.role == "generator"}
+    used = [one.cpu_s - earlier[one.pid] for one in after.processes if one.pid in earlier]
+    return (after.t_s - before.t_s, sum(used)) if used else (0.0, 0.0)
 
 
 def _trust_of_many(runs: Sequence[Run]) -> tuple[Fact, ...]:
@@ -208,8 +211,9 @@ def _trust_of_many(runs: Sequence[Run]) -> tuple[Fact, ...]:
 
 def gate(row: Mapping[str, Any]) -> Gate:
     """The gate of a document's row."""
-    verdict = str(row["outcome"]).replace("_", " ")
-    return Gate(str(row["gate"]), verdict, str(row["reason"]), int(row.get("run") or 0))
+    name, verdict = str(row["gate"]), str(row["outcome"]).replace("_", " ")
+    reason = str(row["reason"]).removeprefix(f"{name} {verdict}: ")
+    return Gate(name, verdict, reason, int(row.get("run") or 0))
 
 
 def _ruled_out(document: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from headwind import __version__, words
 from headwind.report import content
-from headwind.report.charts.figure import NARROW, WIDE, Figure, style_sheet
+from headwind.report.charts.figure import NARROW, WHOLE, WIDE, Figure, style_sheet
 from headwind.report.figures import run_figures
 from headwind.report.plain import clean, visible
 from headwind.run import Run
@@ -62,12 +62,14 @@ def page(template: str, title: str, **values: Any) -> str:
 
 
 def drawings(figure: Figure) -> list[dict[str, Any]]:
-    """The figure's panels, each drawn for a wide and for a narrow page."""
-    pairs = zip(figure.panels, figure.svgs(WIDE), figure.svgs(NARROW), strict=True)
+    """The figure's panels, each drawn for every width at which it is shown: {"label", "drawn": {class: SVG}}."""
+    widths = {"at-whole": WHOLE} if figure.whole else {}
+    widths |= {"at-wide": WIDE, "at-narrow": NARROW}
     # Vega escapes every text it draws, and nothing else of the document reaches a drawing.
+    drawn = {name: map(Markup, figure.svgs(width)) for name, width in widths.items()}
     return [
-        {"label": panel.label, "wide": Markup(wide), "narrow": Markup(narrow)}
-        for panel, wide, narrow in pairs
+        {"label": panel.label, "drawn": dict(zip(drawn, svgs, strict=True))}
+        for panel, svgs in zip(figure.panels, zip(*drawn.values(), strict=True), strict=True)
     ]
 
 

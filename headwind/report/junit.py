@@ -42,9 +42,9 @@ def _case(row: Mapping[str, Any]) -> ElementTree.Element:
         "testcase", {"classname": f"headwind.run{judged.run + 1}", "name": judged.name}
     )
     if judged.verdict == "failed":
-        ElementTree.SubElement(case, "failure", {"message": judged.reason})
+        ElementTree.SubElement(case, "failure", {"message": str(row["reason"])})
     elif judged.verdict != "held":
-        ElementTree.SubElement(case, "error", {"message": judged.reason})
+        ElementTree.SubElement(case, "error", {"message": str(row["reason"])})
     return case
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headwind import words
+from headwind.histogram import REPORTED_PERCENTILES, Histogram, percentile_key
 from headwind.run import Endpoint, Latency, Run
 
 NOT_STATED = "not stated"
@@ -23,8 +24,8 @@ class Table:
 
 
 def number_tables(runs: Sequence[Run]) -> tuple[Table, ...]:
-    """Every number the source holds: one table of one run, or one row a run of several, and their endpoints."""
-    tables = [_of_one(runs[0])] if len(runs) == 1 else [_of_many(runs)] if runs else []
+    """Every number the source holds: by subject of one run, or one row a run of several; then endpoints and codes."""
+    tables = list(_of_one(runs[0])) if len(runs) == 1 else [_of_many(runs)] if runs else []
     for place, run in enumerate(runs, start=1):
         of_run = f", run {run_name(run, place)}" if len(runs) > 1 else ""
         tables += [_endpoints(run, of_run)] if run.endpoints else []
@@ -32,37 +33,54 @@ def number_tables(runs: Sequence[Run]) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def _of_one(run: Run) -> Table:
-    rows = [
+def _of_one(run: Run) -> Iterator[Table]:
+    load = [
         ("Requests answered", _count(run.requests)),
         ("Requests per second", _rate(run.requests_per_s)),
-        ("Duration", words.seconds(run.duration_s) if run.duration_s is not None else NOT_STATED),
+        ("Duration", _seconds(run.duration_s)),
         ("Threads", _count(run.threads)),
         ("Connections", _count(run.connections)),
         ("Timeout of the generator", _seconds(run.timeout_s)),
         ("Received", NOT_STATED if run.bytes_read is None else words.size(run.bytes_read)),
+    ]
+    if run.rate_target_per_s is not None:
+        load.insert(2, ("Offered rate", words.rate(run.rate_target_per_s)))
+    if run.thread_requests_per_s is not None:
+        rate = run.thread_requests_per_s
+        figures = ", ".join(map(_number, (rate.mean, rate.stdev, rate.max)))
+        load.append(("Req/Sec of a thread: mean, stdev, max", figures))
+    errors = [
         (_late_name(run), _count(run.late)),
         ("Timeouts counted", _count(run.errors.timeout)),
         ("Answers with an error status", _count(run.errors.status)),
         ("Errors on connect", _count(run.errors.connect)),
         ("Errors on read", _count(run.errors.read)),
         ("Errors on write", _count(run.errors.write)),
-        *_latency_rows("Latency", run.latency),
-        *_latency_rows("Latency from the send", run.latency_from_send),
     ]
-    if run.rate_target_per_s is not None:
-        rows.insert(2, ("Offered rate", words.rate(run.rate_target_per_s)))
-    if run.histogram is not None:
-        rows.append(("Mean of the measured latencies", words.seconds(run.histogram.mean_s())))
-    if run.thread_requests_per_s is not None:
-        rate = run.thread_requests_per_s
-        rows.append(
-            (
-                "Req/Sec of a thread: mean, stdev, max",
-                ", ".join(map(_number, (rate.mean, rate.stdev, rate.max))),
-            )
-        )
-    return Table("All numbers", ("Figure", "Value"), tuple(rows))
+    yield Table("The load", ("Figure", "Value"), tuple(load))
+    yield Table("Late and failed", ("Figure", "Value"), tuple(errors))
+    if run.histogram is not None and run.histogram.total:
+        yield Table("Latency, as measured", ("Figure", "Value"), tuple(_measured_rows(run.histogram)))
+    for name, latency in (
+        ("Latency, as printed", run.latency),
+        ("Latency from the send", run.latency_from_send),
+    ):
+        rows = tuple(_latency_rows(latency))
+        if rows:
+            yield Table(name, ("Figure", "Value"), rows)
+
+
+def _measured_rows(histogram: Histogram) -> Iterator[tuple[str, str]]:
+    """The exact figures; a percentile that rests on less than one answer, or on late ones, is not made up."""
+    yield "Answers recorded", words.number(histogram.recorded)
+    yield "mean", words.seconds(histogram.mean_s())
+    for percent in REPORTED_PERCENTILES:
+        if (1 - percent / 100) * histogram.total >= 1:
+            value = histogram.percentile_s(percent)
+            limit = f"over {words.seconds(histogram.limit_us / 1e6)}" if histogram.limit_us else words.UNKNOWN
+            yield f"p{percentile_key(percent)}", limit if value is None else words.seconds(value)
+    if not histogram.late:
+        yield "max", words.seconds(histogram.values_us[-1] / 1e6)
 
 
 def _late_name(run: Run) -> str:
@@ -73,19 +91,20 @@ def _late_name(run: Run) -> str:
     )
 
 
-def _latency_rows(name: str, latency: Latency | None) -> Iterator[tuple[str, str]]:
+def _latency_rows(latency: Latency | None) -> Iterator[tuple[str, str]]:
     if latency is None:
         return
     for label, value in (
         ("min", latency.min_s),
         ("mean", latency.mean_s),
         ("standard deviation", latency.stdev_s),
-        ("max", latency.max_s),
     ):
         if value is not None:
-            yield f"{name}, {label}", words.seconds(value)
+            yield label, words.seconds(value)
     for key in sorted(latency.percentiles_s, key=float):
-        yield f"{name}, p{key}", words.seconds(latency.percentiles_s[key])
+        yield f"p{key}", words.seconds(latency.percentiles_s[key])
+    if latency.max_s is not None:
+        yield "max", words.seconds(latency.max_s)
 
 
 def run_name(run: Run, place: int) -> str:

@@ -35,7 +35,7 @@ def runs_figure(runs: Sequence[Run]) -> Figure | None:
         f"to {words.rate(_rate(best))} ({best['name']}).",
         (Panel(lambda width: draw(rows, width)),),
         "Single runs: they show what was measured, not whether a difference would come again.",
-        wide=True,
+        whole=True,
     )
 
 

@@ -34,6 +34,8 @@ PALETTE: dict[str, tuple[str, str]] = {
 # A chart of Altair, whose methods are annotated too loosely to say more.
 Drawing: TypeAlias = Any
 
+# Drawn at these widths, so that text keeps its size: the page's whole width, half of it, and a phone.
+WHOLE = 1060
 WIDE = 520
 NARROW = 340
 
@@ -62,7 +64,7 @@ class Figure:
     note: str = ""
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = field(default_factory=tuple)
-    wide: bool = False  # takes the page's whole width instead of half
+    whole: bool = False  # takes the page's whole width instead of half
 
     def svgs(self, width: int) -> list[str]:
         """The panels as SVG fragments to inline; no ids, no style, no script."""

@@ -15,6 +15,8 @@ from headwind.run import WRK_DEFAULT_TIMEOUT_S, Run
 
 CURVE_POINTS = 220
 HISTOGRAM_BINS = 48
+CHART_HEIGHT = 250
+LEAST_BAR = 3  # pixels: a bin that holds anything is seen
 TABLE_SHARES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
 _TAIL_TICKS = (2, 10, 100, 1e3, 1e4, 1e5, 1e6)
 
@@ -164,7 +166,8 @@ def _rows(curves: tuple[Curve, ...], unknown: Unknown | None) -> tuple[tuple[str
 def _percentile_chart(curves: tuple[Curve, ...], unknown: Unknown | None, width: int) -> Drawing:
     last = max([share for curve in curves for share, _ in curve.points], default=0.99)
     right = max(1 / max(1 - last, 1e-9), 100.0 if unknown else 2.0)
-    seconds = [value for curve in curves for _, value in curve.points if value > 0]
+    # The fastest hundredth would take half of a logarithmic axis and answer no question.
+    seconds = [value for curve in curves for share, value in curve.points if share >= 0.01 and value > 0]
     if unknown:
         seconds.append(unknown.above_s)
     bottom, top = min(seconds, default=1e-3), max(seconds, default=1.0) * 1.25
@@ -193,6 +196,7 @@ def _percentile_chart(curves: tuple[Curve, ...], unknown: Unknown | None, width:
         {"tail": 1 / (1 - share), "seconds": value, "curve": curve.name}
         for curve in curves
         for share, value in curve.points
+        if value >= bottom
     ]
     legend = alt.Legend(title=None, orient="top", symbolType="stroke") if len(names) > 1 else None
     paint = alt.Color("curve:N", scale=alt.Scale(domain=names, range=paints), legend=legend)
@@ -201,7 +205,7 @@ def _percentile_chart(curves: tuple[Curve, ...], unknown: Unknown | None, width:
     layers.append(base.mark_line(interpolate="step-after" if exact else "linear"))
     if not exact:
         layers.append(base.mark_point(filled=True, size=46, opacity=1))
-    return alt.layer(*layers).properties(width=width, height=250)
+    return alt.layer(*layers).properties(width=width, height=CHART_HEIGHT)
 
 
 def _unknown_layers(unknown: Unknown, right: float, bottom: float, top: float) -> list[Drawing]:
@@ -240,14 +244,14 @@ def histogram_figure(run: Run) -> Figure | None:
         f"answers, lies between {words.seconds(fullest['low'])} and {words.seconds(fullest['high'])}."
     )
     note = (
-        f"{words.share(late)} of the answers came too late to be recorded and are in no bar." if late else ""
+        f"{words.share(late)} of the answers came too late to be recorded and are in no bar. " if late else ""
     )
     return Figure(
         "histogram",
         "How the latencies are spread",
         summary,
         (Panel(lambda width: _histogram_chart(bins, width)),),
-        note,
+        f"{note}A bin with any answer is drawn at least {LEAST_BAR} pixels high.",
         ("From", "To", "Share of the answers"),
         tuple(
             (words.seconds(row["low"]), words.seconds(row["high"]), words.share(row["share"]))
@@ -269,23 +273,18 @@ def _bins(histogram: Histogram) -> list[dict[str, float]]:
 
 
 def _histogram_chart(bins: list[dict[str, float]], width: int) -> Drawing:
-    return (
-        alt.Chart(data(bins))
-        .mark_rect(fill=colour("measured"), stroke=colour("chart-paper"), strokeWidth=0.6)
-        .encode(
-            x=alt.X(
-                "low:Q",
-                scale=alt.Scale(type="log", nice=False, domain=[bins[0]["low"], bins[-1]["high"]]),
-                axis=alt.Axis(
-                    title=None,
-                    labelExpr=duration_axis(),
-                    values=log_ticks(bins[0]["low"], bins[-1]["high"]),
-                    labelOverlap=True,
-                ),
-            ),
-            x2="high:Q",
-            y=alt.Y("share:Q", axis=alt.Axis(title=None, format="~%", tickCount=4, minExtent=52)),
-            y2=alt.datum(0),
-        )
-        .properties(width=width, height=250)
+    low, high = bins[0]["low"], bins[-1]["high"]
+    x = alt.X(
+        "low:Q",
+        scale=alt.Scale(type="log", nice=False, domain=[low, high]),
+        axis=alt.Axis(title=None, labelExpr=duration_axis(), values=log_ticks(low, high), labelOverlap=True),
     )
+    y = alt.Y("share:Q", axis=alt.Axis(title=None, format="~%", tickCount=4, minExtent=52))
+    bars: dict[str, Any] = {"fill": colour("measured"), "stroke": colour("chart-paper"), "strokeWidth": 0.6}
+    full = alt.Chart(data(bins)).mark_rect(**bars).encode(x=x, x2="high:Q", y=y, y2=alt.datum(0))
+    # A stall may be one answer in a thousand: too low to see, and what one looks for.
+    low_bar = max(row["share"] for row in bins) * LEAST_BAR / CHART_HEIGHT
+    some = [row for row in bins if 0 < row["share"] < low_bar]
+    least = {"y": alt.value(CHART_HEIGHT - LEAST_BAR), "y2": alt.value(CHART_HEIGHT)}
+    seen = alt.Chart(data(some)).mark_rect(**bars).encode(x=x, x2="high:Q", **least)
+    return alt.layer(full, seen).properties(width=width, height=CHART_HEIGHT)

@@ -54,7 +54,7 @@ def over_time_figure(run: Run, samples: Sequence[Sample]) -> Figure | None:
         "",
         ("Second", "Answers/s", "Errors/s", "Server CPU (cores)", "Server memory (MiB)"),
         _rows(throughput, errors, cpu, memory, end),
-        wide=True,
+        whole=True,
     )
 
 
