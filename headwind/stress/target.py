@@ -112,6 +112,11 @@ class Server:
             self._family |= {child.pid for child in process.children(recursive=True)}
         return {pid for pid in self._family if _is_alive(pid)}
 
+    def working(self) -> set[int]:
+        """The living processes without the shell that only waits for them."""
+        family = self.family()
+        return family - {self.pid} if len(family) > 1 and _is_shell(self.pid) else family
+
     def stop(self) -> None:
         """SIGTERM to all of it, and after some seconds SIGKILL to what is left."""
         pids = self.family()
@@ -131,6 +136,13 @@ class Server:
                 # A child that left the session is not in the group.
                 if os.getsid(pid) != self.pid:
                     os.kill(pid, number)
+
+
+def _is_shell(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).name() in ("sh", "bash", "dash", "zsh")
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_alive(pid: int) -> bool:

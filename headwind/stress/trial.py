@@ -278,7 +278,7 @@ def _measure(context: _Context) -> Trial:
 
 def _watched(context: _Context, generators: list[Generator]) -> list[tuple[str, int]]:
     if context.server:
-        servers = context.server.family()
+        servers = context.server.working()
     else:
         parts = urllib.parse.urlsplit(context.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -145,7 +145,7 @@ def test_what_a_result_depends_on_is_recorded(headwind: Headwind) -> None:
 
 
 def test_server_and_wrk_are_watched(headwind: Headwind) -> None:
-    headwind.run("run", "--command", server(), *QUICK, "--duration", "2s")
+    headwind.run("run", "--command", "true && " + server(), *QUICK, "--duration", "2s")
     samples = [json.loads(line) for line in (headwind.left() / "samples.jsonl").read_text().splitlines()]
     assert len(samples) >= 4
     times = [sample["t_s"] for sample in samples]
@@ -153,6 +153,7 @@ def test_server_and_wrk_are_watched(headwind: Headwind) -> None:
     assert times[-1] > 1.9
     last = samples[-2]["processes"]
     assert {row["role"] for row in last} == {"server", "generator"}
+    assert "sh" not in {row["name"] for row in last}, "a shell that waits is no server process"
     assert max(row["cpu_s"] for row in last if row["role"] == "server") > 0.3
     assert all(row["rss_bytes"] > 0 and row["threads"] > 0 for row in last)
     watching = headwind.json("environment.json")["monitor"]
