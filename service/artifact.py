@@ -2,4 +2,4 @@
 
 from pathlib import Path
 
-ARTIFACT = Path(__file__).parent / "artifacts" / "flight-delay.ubj"
+ARTIFACT = Path(__file__).parent / "artifacts" / "flight-delay.model"

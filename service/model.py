@@ -13,8 +13,10 @@ import xgboost
 
 from service.catalogue import CATEGORICAL, FEATURES, Catalogue, Encoder, Row
 
-ATTRIBUTE = "flight_delay"
-FORMAT = 1
+MAGIC = b"flight-delay-model/1"
+"""How a model file begins. Its first line is this and the SHA-256 of the rest; the second line describes the model,
+and what follows are the trees in XGBoost's UBJSON."""
+
 BASIS_POINTS = 10_000
 """Probabilities travel as whole basis points: four decimals are what an answer shows."""
 
@@ -35,7 +37,6 @@ class Description:
     def to_json(self) -> str:
         return json.dumps(
             {
-                "format": FORMAT,
                 "airlines": dict(self.catalogue.airlines),
                 "routes": {origin: dict(reached) for origin, reached in self.catalogue.routes.items()},
                 "features": list(self.features),
@@ -49,11 +50,9 @@ class Description:
     def from_json(cls, text: str) -> Self:
         """Raises `ValueError` or `KeyError` if `text` is not what `to_json` writes."""
         data: dict[str, Any] = json.loads(text)
-        if data["format"] != FORMAT:
-            raise ValueError(f"format {data['format']} instead of {FORMAT}")
         unknown = set(data["features"]) - set(FEATURES)
         if unknown or not data["features"]:
-            raise ValueError(f"features {sorted(unknown)} are not known")
+            raise ValueError(f"its features {data['features']} are not known here")
         return cls(
             catalogue=Catalogue(data["airlines"], data["routes"]),
             features=tuple(data["features"]),
@@ -93,24 +92,38 @@ class DelayModel:
         return answer
 
 
+def pack(booster: xgboost.Booster, description: Description) -> bytes:
+    """The content of a model file."""
+    content = description.to_json().encode() + b"\n" + bytes(booster.save_raw("ubj"))
+    return MAGIC + b" " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def _unpack(packed: bytes) -> DelayModel:
+    """Raises `ValueError` or `KeyError` for anything that `pack` did not make whole: XGBoost must never see that,
+    for it ends the process on some broken models instead of raising."""
+    header, _, content = packed.partition(b"\n")
+    magic, _, checksum = header.partition(b" ")
+    if magic != MAGIC:
+        raise ValueError("it does not begin as a model file does")
+    if hashlib.sha256(content).hexdigest().encode() != checksum:
+        raise ValueError("its checksum does not match, so it was cut or changed")
+    described, _, trees = content.partition(b"\n")
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(trees))
+    return DelayModel(booster, Description.from_json(described.decode()), checksum[:12].decode())
+
+
 def load_model(path: Path) -> DelayModel:
     """The model in `path`, proved to predict; raises `ModelError`."""
     hint = "run `make train` or set MODEL_PATH to a model made by it"
     try:
-        content = path.read_bytes()
+        packed = path.read_bytes()
     except OSError as error:
         raise ModelError(f"The model file {path} cannot be read ({error.strerror}): {hint}.") from None
-    booster = xgboost.Booster()
     try:
-        booster.load_model(bytearray(content))
-        described = booster.attr(ATTRIBUTE)
-        if described is None:
-            raise ValueError("it has no description of its features")
-        model = DelayModel(
-            booster, Description.from_json(described), hashlib.sha256(content).hexdigest()[:12]
-        )
+        model = _unpack(packed)
         model.predict([(0, 0, 0, 0, 0, 0, 1)])
-    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[-1][:120] if str(error).strip() else type(error).__name__
+    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:120]
         raise ModelError(f"The model file {path} is broken or of another kind ({reason}): {hint}.") from None
     return model

@@ -73,7 +73,7 @@ class Prediction(BaseModel):
 class ModelInfo(BaseModel):
     """Which model answers, and from which probability on it says `delayed`."""
 
-    id: str = Field(description="First 12 hex digits of the SHA-256 of the artifact")
+    id: str = Field(description="First 12 hex digits of the SHA-256 of the model")
     threshold: float
     features: list[str]
     trained_until: str = Field(description="Last day of the training part")

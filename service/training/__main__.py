@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from service.artifact import ARTIFACT
-from service.model import ATTRIBUTE, Description, load_model
+from service.model import Description, load_model, pack
 from service.training import fit
 from service.training.card import model_card
 from service.training.data import DataError, catalogue_of, features_of, read_flights, split_by_time
@@ -28,8 +28,7 @@ def run(data: Path | None, output: Path) -> str:
     scores = {name: fit.figures(part.late, predicted[name], threshold_bp) for name, part in parts.items()}
 
     description = Description(catalogue, features, threshold_bp, training.last_day)
-    booster.set_attr(**{ATTRIBUTE: description.to_json()})
-    content = bytes(booster.save_raw("ubj"))
+    content = pack(booster, description)
     if len(content) > LARGEST_ARTIFACT_BYTES:
         raise DataError(
             f"The model has {len(content):,} bytes, over {LARGEST_ARTIFACT_BYTES:,}: train on fewer routes."

@@ -104,7 +104,7 @@ def features_of(flights: pd.DataFrame, catalogue: Catalogue) -> npt.NDArray[np.f
         "destination": codes("dest", catalogue.destinations),
         "distance_mi": np.asarray(miles),
         "departure_minute": (flights["hour"] * 60 + flights["minute"]).to_numpy(),
-        "weekday": flights["date"].dt.dayofweek.to_numpy(),
+        "weekday": flights["date"].dt.day_of_week.to_numpy(),
         "month": flights["date"].dt.month.to_numpy(),
     }
     return np.stack([table[name] for name in FEATURES], axis=1).astype(np.float32)

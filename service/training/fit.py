@@ -25,7 +25,10 @@ PARAMETERS: dict[str, object] = {
 ROUNDS = 300
 PATIENCE_ROUNDS = 30
 SMALLEST_GAIN = 1e-4
-"""A feature must lower the validation's log loss by this much: less is no use to a caller, and noise can do it."""
+"""A feature must lower the validation's log loss by this much: less is no use to a caller."""
+
+STANDARD_ERRORS = 3.0
+"""And by this many standard errors of the paired difference: among several useless features one is lucky."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +85,39 @@ def probabilities(booster: xgboost.Booster, part: Part, features: Sequence[str])
     return answer
 
 
+def _losses(late: npt.NDArray[np.int64], predicted: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Log loss of each flight."""
+    right = np.where(late == 1, predicted, 1 - predicted).astype(np.float64)
+    return -np.log(np.maximum(right, 1e-12))
+
+
+def _helps(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> bool:
+    gain = before - after
+    noise = STANDARD_ERRORS * float(gain.std(ddof=1)) / len(gain) ** 0.5
+    return bool(gain.mean() > max(SMALLEST_GAIN, noise))
+
+
 def select_features(training: Part, validation: Part) -> list[Step]:
-    """Greedy forward selection: add whichever feature lowers the validation's log loss most, until none lowers
-    it by `SMALLEST_GAIN`. The last step is the one that did not help."""
+    """Greedy forward selection: add whichever feature lowers the validation's log loss most, until the best of them
+    does not help. The last step is then the one that did not."""
     steps: list[Step] = []
     chosen: tuple[str, ...] = ()
-    best = float("inf")
+    base = np.full(len(validation.late), training.late.mean(), dtype=np.float32)
+    best = _losses(validation.late, base)
     while len(chosen) < len(FEATURES):
         tried = []
-        for name in FEATURES:
-            if name in chosen:
-                continue
+        for name in (name for name in FEATURES if name not in chosen):
             features = (*chosen, name)
             predicted = probabilities(train(training, validation, features), validation, features)
-            loss = float(log_loss(validation.late, predicted))
-            tried.append(Step(features, loss, float(roc_auc_score(validation.late, predicted)), False))
-        step = min(tried, key=lambda step: step.log_loss)
-        kept = step.log_loss < best - SMALLEST_GAIN
-        steps.append(Step(step.features, step.log_loss, step.auc, kept))
+            tried.append((features, predicted, _losses(validation.late, predicted)))
+        features, predicted, losses = min(tried, key=lambda one: float(one[2].mean()))
+        # Something must be chosen: a model of no feature cannot be served.
+        kept = _helps(best, losses) or not chosen
+        auc = float(roc_auc_score(validation.late, predicted))
+        steps.append(Step(features, float(losses.mean()), auc, kept))
         if not kept:
             break
-        chosen, best = step.features, step.log_loss
+        chosen, best = features, losses
     return steps
 
 

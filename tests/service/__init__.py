@@ -1,0 +1,1 @@
+"""The API under test, its training, and its behaviour as real processes."""
