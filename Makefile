@@ -114,6 +114,6 @@ if [ -z "$(PYTHON)" ]; then echo 'make: no Python 3.11 or later on PATH; install
 [ -x $(PY) ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
   echo 'make: Python cannot make a virtual environment; on Debian: apt install python3-venv' >&2; exit 6; }
 echo "installing $(1) into $(VENV) ..." >&2
-$(PY) -m pip install --quiet --require-hashes -r $(1)
+$(PY) -m pip install -qq --require-hashes -r $(1)
 touch $@
 endef

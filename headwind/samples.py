@@ -34,6 +34,7 @@ class ProcessSample:
     rss_bytes: int
     threads: int
     busiest_thread_cpu_s: float | None = None
+    parent_pid: int | None = None  # of a gunicorn worker, the master's
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def _row(role: str, process: psutil.Process) -> ProcessSample | None:
                 rss_bytes=process.memory_info().rss,
                 threads=len(threads),
                 busiest_thread_cpu_s=max((t.user_time + t.system_time for t in threads), default=None),
+                parent_pid=process.ppid(),
             )
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
