@@ -76,12 +76,33 @@ def _within(context: Context) -> str:
     return f"mean {seconds_range(*context.little_s)}" if context.little_s else ""
 
 
+# What limits or spoils the run, in the order in which it decides: the first that was found ends the sentence.
+_LIMITS = (
+    ("clock_step", "the clock was set during the run, so no rate or latency holds"),
+    ("script_did_not_run", "the API did not expect these requests: see that the script runs"),
+    ("every_answer_failed", "these are error pages: see what the server answers to one request"),
+    ("every_request_failed", "see what the server answers to one request"),
+    ("worker_restarts", "server processes ended and were replaced during the load: read the server's log"),
+    ("worker_died", "server processes ended during the load: read the server's log"),
+    ("generator_limited", "limited by the load generator, not by the server: give it more threads"),
+    ("noisy_host", "a lower bound, since others used this machine: measure again when it is quiet"),
+    ("one_busy_worker", "limited by one full server process beside idle cores: add a worker"),
+    (
+        "thread_oversubscription",
+        "limited by threads that hinder each other: hold libraries to one per worker",
+    ),
+    ("cpu_full", "limited by the CPU, whose cores were all busy: save CPU per request or add cores"),
+    ("saturation_likely", "the server is likely saturated: find what limits it before adding connections"),
+    ("load_not_delivered", "the rate asked for was not reached: lower it, or see which side was full"),
+    ("periodic_stalls", "limited by a pause that comes regularly: find what runs at this interval"),
+    ("stalls", "with stalls in which nothing was answered: find what pauses the server"),
+    ("memory_growth", "the server's memory keeps growing: find what it keeps"),
+    ("late_answers", "measure again with a longer --timeout to see how late"),
+)
+
+
 def _limited(codes: set[str]) -> str:
-    if "saturation_likely" in codes:
-        return "; the server is likely saturated: find what limits it before adding connections"
-    if "late_answers" in codes:
-        return "; measure again with a longer --timeout to see how late"
-    return ""
+    return next((f"; {told}" for code, told in _LIMITS if code in codes), "")
 
 
 def trust(context: Context) -> list[Trust]:

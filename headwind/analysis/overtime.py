@@ -24,6 +24,7 @@ PERIODIC_SPREAD = 0.15
 PERIODIC_STALLS = 4
 # Throughput of a steady run changes less than this between its first and last third.
 DRIFT_SHARE = 0.15
+ENOUGH_SECONDS = 12
 WARM_UP_SHARE = 0.8
 # Empty 100-ms windows beyond what chance leaves, from Req/Sec beside Requests/sec.
 IDLE_BEYOND_CHANCE = 0.15
@@ -115,7 +116,7 @@ def course(context: Context) -> Iterable[Finding]:
     if timeline is None:
         return
     per_second = whole_seconds(timeline)
-    if len(per_second) < 12 or median(per_second) < 20:
+    if len(per_second) < ENOUGH_SECONDS or median(per_second) < 20:
         return
     settled = warm_up_s(per_second)
     if settled:

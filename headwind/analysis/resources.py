@@ -22,6 +22,9 @@ WORKING_CORES = 0.05
 UNEVEN_FACTOR = 2.0
 VERY_UNEVEN_FACTOR = 4.0
 STEAL_SHARE = 0.05
+# Other processes matter from this share of the machine, and this many cores.
+OTHERS_SHARE = 0.10
+OTHERS_CORES = 0.25
 # Memory that still grows in the second half of the run, by this much and this share, is no cache that fills.
 GROWTH_BYTES = 20 * 2**20
 GROWTH_SHARE = 0.10
@@ -34,7 +37,7 @@ def resources(context: Context) -> Iterable[Finding]:
     seen = usage.of(context.samples, context.run.duration_s)
     if seen is None:
         return
-    yield from _stolen(context, seen)
+    yield from _noisy(context, seen)
     yield from _restarts(context, seen)
     yield from _one_busy_worker(context, seen)
     yield from _cpu_full(context, seen)
@@ -48,17 +51,34 @@ def _diagnose(context: Context) -> str:
     return f"headwind diagnose --url {context.run.url or 'URL'}"
 
 
-def _stolen(context: Context, seen: Usage) -> Iterable[Finding]:
-    if seen.steal_share < STEAL_SHARE:
+def _noisy(context: Context, seen: Usage) -> Iterable[Finding]:
+    """Others took part of the machine: the hypervisor's other guests, or processes beside server and generator."""
+    others = seen.others_cores or 0.0
+    busy_others = others >= max(OTHERS_CORES, OTHERS_SHARE * seen.cpus)
+    if seen.steal_share < STEAL_SHARE and not busy_others:
         return
+    who = []
+    if busy_others:
+        who.append(
+            f"processes that are neither server nor generator used {number(others)} of {seen.cpus} cores"
+        )
+    if seen.steal_share >= STEAL_SHARE:
+        who.append(f"the hypervisor gave {share(seen.steal_share)} of the CPU time to others")
     yield Finding(
         "noisy_host",
         "warning",
         "proved",
-        f"The hypervisor gave {share(seen.steal_share)} of the CPU time to others during the run",
-        (Evidence("stolen CPU time", seen.steal_share, "share", SOURCE),),
-        "Measure again on a quieter or dedicated machine; compare configurations only in alternation on this one.",
-        "With less stolen time throughput is higher and varies less between runs.",
+        f"Others took part of this machine during the run ({'; '.join(who)}): throughput is a lower bound",
+        (
+            Evidence("CPU of other processes", seen.others_cores, "cores", SOURCE),
+            Evidence("stolen CPU time", seen.steal_share, "share", SOURCE),
+            Evidence("busy cores of the machine", seen.busy_cores, "cores", SOURCE),
+            Evidence("cores of the machine", seen.cpus, "cores", SOURCE),
+        ),
+        "Measure again on a quiet or dedicated machine; compare configurations only in alternation on this one. "
+        "A proxy or "
+        "a database of the server's own counts as another process here.",
+        "On a quiet machine throughput is higher and varies less between runs.",
         again(context),
         (context.index,),
     )

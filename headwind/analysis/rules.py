@@ -88,6 +88,7 @@ _SAYS_ALREADY: dict[str, frozenset[str]] = {
     "one_busy_worker": frozenset({"load_uneven"}),
     "worker_restarts": frozenset({"load_uneven", "memory_growth"}),
     "cpu_full": frozenset({"generator_threads_above_cores"}),
+    "noisy_host": frozenset({"cpu_full", "workers_above_cores"}),
 }
 
 

@@ -9,6 +9,8 @@ from headwind.samples import ProcessSample, Sample
 
 # The first and last moments of a load are starting and stopping.
 EDGE_S = 1.0
+# A process below this share of the busiest one's CPU idles.
+IDLE_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,31 @@ class Usage:
         return sorted((one for one in self.processes if one.role == role), key=lambda one: -one.cores)
 
     @property
+    def others_cores(self) -> float | None:
+        """Cores used by processes that are neither the server's nor the generator's; None where these are unknown."""
+        if not self.role("server") or not self.role("generator"):
+            return None
+        return max(0.0, self.busy_cores - sum(one.cores for one in self.processes))
+
+    @property
     def workers(self) -> list[ProcessUsage]:
-        """The server's processes without a master that only watches over them (the lowest pid, if it does nothing)."""
-        servers = self.role("server")
-        if len(servers) < 2:
-            return servers
-        master = min(servers, key=lambda one: one.pid)
-        return [one for one in servers if one is not master or one.cores >= 0.05 * servers[0].cores]
+        """The server's processes that serve, the busiest first.
+
+        A shell, a master or a supervisor starts before its children and then idles: the idle processes with the lowest
+        pids are left out, and so are idle ones that hold much less memory than a worker.
+        """
+        servers = sorted(self.role("server"), key=lambda one: one.pid)
+        if not servers:
+            return []
+        most = max(servers, key=lambda one: one.cores)
+        while servers and servers[0].cores < IDLE_SHARE * most.cores:
+            servers.pop(0)
+        serving = [
+            one
+            for one in servers
+            if one.cores >= IDLE_SHARE * most.cores or 2 * one.rss_bytes[-1] >= most.rss_bytes[-1]
+        ]
+        return sorted(serving, key=lambda one: -one.cores)
 
 
 def of(samples: Sequence[Sample], duration_s: float | None) -> Usage | None:

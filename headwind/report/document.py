@@ -8,6 +8,7 @@ from typing import Any
 from headwind.analysis import answer, context, gates, rules
 from headwind.analysis.across import across
 from headwind.analysis.context import Context
+from headwind.analysis.excluded import excluded
 from headwind.analysis.finding import Finding
 from headwind.run import SCHEMA, Run
 from headwind.samples import Sample
@@ -58,6 +59,9 @@ def build(
         else _answer_of_many(contexts),
         "assumptions": [row for one in contexts[:COMPARED_RUNS] for row in assumptions(one)],
         "trust": [mark.to_json() for mark in answer.trust(contexts[0])] if len(contexts) == 1 else [],
+        "ruled_out": [row.to_json() for row in excluded(contexts[0], {f.code for f in per_run[0]})]
+        if len(contexts) == 1
+        else [],
         "findings": [finding.to_json() for finding in in_order(per_run)],
         "gates": [gate.to_json() for gate in judged],
         "runs": [run.to_json() for run in runs],

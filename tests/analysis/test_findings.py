@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from headwind.analysis import context, rules
+from headwind.analysis import answer, context, rules
+from headwind.analysis.excluded import excluded
 from headwind.analysis.finding import Finding
 from headwind.histogram import from_counts
 from headwind.run import Errors, Latency, Run, ThreadRate
@@ -252,7 +253,10 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
         [on(*HEALTHY_PROCESSES, cpus=2, busy_cores=1.8)],
         [on(*HEALTHY_PROCESSES, cpus=4)],
     ),
-    "noisy_host": ([on(*HEALTHY_PROCESSES, steal=0.08)], [on(*HEALTHY_PROCESSES, steal=0.02)]),
+    "noisy_host": (
+        [on(*HEALTHY_PROCESSES, steal=0.08), on(*HEALTHY_PROCESSES, busy_cores=3.5)],
+        [on(*HEALTHY_PROCESSES, steal=0.02), on(WRK, busy_cores=3.5)],
+    ),
     "worker_restarts": (
         [on(MASTER, Process(101, "server", 0.7, end_s=20.0), Process(103, "server", 0.7, begin_s=22.0), WRK)],
         [
@@ -275,14 +279,28 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
             on(MASTER, Process(101, "server", 0.6), WRK, busy_cores=1.6),
         ],
     ),
-    "cpu_full": ([on(*HEALTHY_PROCESSES, busy_cores=3.95)], [on(*HEALTHY_PROCESSES, busy_cores=3.0)]),
+    "cpu_full": (
+        [on(MASTER, Process(101, "server", 1.6), Process(102, "server", 1.7), WRK, busy_cores=3.95)],
+        [on(*HEALTHY_PROCESSES), on(*HEALTHY_PROCESSES, busy_cores=3.95)],
+    ),
     "workers_above_cores": (
         [on(MASTER, *(Process(pid, "server", 0.4) for pid in (101, 102, 103)), WRK, cpus=2, busy_cores=1.9)],
         [on(*HEALTHY_PROCESSES, cpus=2, busy_cores=1.9)],
     ),
     "load_uneven": (
         [on(MASTER, Process(101, "server", 0.9), Process(102, "server", 0.2), WRK)],
-        [on(*HEALTHY_PROCESSES), on(MASTER, Process(101, "server", 0.9), WRK)],
+        [
+            on(*HEALTHY_PROCESSES),
+            on(MASTER, Process(101, "server", 0.9), WRK),
+            # A shell and a master that only watch over the workers are no idle workers.
+            on(
+                Process(99, "server", 0.0),
+                MASTER,
+                Process(101, "server", 0.9),
+                Process(102, "server", 0.8),
+                WRK,
+            ),
+        ],
     ),
     "thread_oversubscription": (
         [
@@ -390,3 +408,43 @@ def test_every_code_has_its_cases() -> None:
     across = {"saturated_across_loads", "not_saturated", "equal_runs_differ"}
     assert codes - across <= set(CASES) | {"script_did_not_run", "every_answer_failed"}
     assert {"late_answers", "stalls", "memory_growth"} <= codes
+
+
+def test_what_the_figures_speak_against_is_ruled_out_with_its_figure() -> None:
+    run = healthy(timeline=timeline(steady()))
+    judged_context = context.of(run, "wrk.txt", samples=watched(HEALTHY_PROCESSES))
+    ruled_out = {row.code: row.evidence for row in excluded(judged_context, set())}
+    assert ruled_out["late_answers"] == "no answer came later than 2 s (wrk's default timeout, assumed)"
+    assert ruled_out["mean_understated"].startswith("the mean of 153 ms agrees with Little's law")
+    assert ruled_out["generator_limited"] == "the generator's busiest thread used 15 % of a core"
+    assert {"stalls", "drift", "worker_restarts", "memory_growth", "noisy_host"} <= set(ruled_out)
+
+
+@pytest.mark.parametrize("case", all_cases())
+def test_nothing_is_both_told_and_ruled_out(case: Case | Run) -> None:
+    case = Case(case) if isinstance(case, Run) else case
+    judged_context = context.of(case.run, "wrk.txt", target=case.target, samples=case.samples)
+    told = {finding.code for finding in rules.judge(judged_context)}
+    assert told.isdisjoint(row.code for row in excluded(judged_context, told))
+
+
+ANSWERS = {
+    "limited by the load generator": on(
+        MASTER, Process(101, "server", 0.5), Process(200, "generator", 1.2, 0.97)
+    ),
+    "limited by one full server process": on(MASTER, Process(101, "server", 0.99), WRK, busy_cores=1.6),
+    "a lower bound": on(*HEALTHY_PROCESSES, busy_cores=3.5),
+    "limited by the CPU": on(MASTER, Process(101, "server", 3.4), WRK, busy_cores=3.95),
+    "likely saturated": Case(SLOW),
+    "see that the script runs": Case(healthy(errors=errors(status=58_594), status_codes={"405": 58_594})),
+}
+
+
+@pytest.mark.parametrize("told", ANSWERS)
+def test_the_answer_is_one_sentence_that_says_what_limits(told: str) -> None:
+    case = ANSWERS[told]
+    judged_context = context.of(case.run, "wrk.txt", samples=case.samples)
+    sentence = answer.sentence(judged_context, rules.judge(judged_context))
+    assert told in sentence
+    assert sentence.endswith(".")
+    assert ". " not in sentence
