@@ -66,8 +66,9 @@ def _by_course(context: Context) -> Iterable[Excluded]:
         yield Excluded("stalls", f"no stretch of {seconds(max(0.2, 2 * usual_s))} went without an answer")
     per_second = overtime.whole_seconds(timeline)
     third = len(per_second) // 3
-    if len(per_second) >= overtime.ENOUGH_SECONDS and sum(per_second[:third]):
-        change = sum(per_second[-third:]) / sum(per_second[:third]) - 1
+    first, last = sum(per_second[:third]), sum(per_second[-third:])
+    if len(per_second) >= overtime.ENOUGH_SECONDS and first:
+        change = last / first - 1
         if abs(change) < overtime.DRIFT_SHARE:
             yield Excluded("drift", f"the last third of the run had {change:+.1%} answers beside the first")
 
