@@ -19,6 +19,7 @@ from headwind.stress.plan import Traffic
 
 DOCKER_IMAGE = "williamyeh/wrk"
 _ANSWER_TIMEOUT_S = 15
+_LUA = "observe.lua"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +167,19 @@ class Generator:
             self.command[3:3] = ["--name", self.container]
         self.stdout, self.stderr = stdout, stderr
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
 
     @property
     def pid(self) -> int | None:
-        """The process on this machine whose CPU time is wrk's; None in a container, or before the start."""
-        return self._process.pid if self._process and not self.container else None
+        """The process on this machine whose CPU time is wrk's; None before the start, or in a virtual machine."""
+        if self._pid is None and self._process and self.exit_code is None:
+            self._pid = _pid_in(self.container) if self.container else self._process.pid
+        return self._pid
+
+    def unmeasured(self) -> str | None:
+        """wrk's complaint that it could not load our Lua: it goes on with plain GETs then, which nobody asked for."""
+        lines = self.stderr.read_text(errors="replace").splitlines() if self.stderr.exists() else []
+        return next((line for line in lines if _LUA in line), None)
 
     def start(self) -> None:
         # A session of its own: a Ctrl-C at the terminal reaches us, and we end wrk in good order.
@@ -213,6 +222,13 @@ class Generator:
             os.killpg(self._process.pid, number)
 
 
+def _pid_in(container: str) -> int | None:
+    """The container's first process as this machine numbers it; None where the engine runs elsewhere."""
+    said = _output(["docker", "inspect", "--format", "{{.State.Pid}}", container]) or ""
+    is_number = said.strip().isdigit() and int(said) > 0
+    return int(said) if is_number and Path(f"/proc/{said.strip()}").exists() else None
+
+
 def command(wrk: Wrk, load: Load) -> tuple[list[str], dict[str, str]]:
     """The command line that runs this load, and the environment it needs beside ours."""
     # An empty name is no file: a HEADWIND_EXACT of the caller's own environment must not be inherited.
@@ -232,30 +248,30 @@ def command(wrk: Wrk, load: Load) -> tuple[list[str], dict[str, str]]:
     ]
     rest = [load.url, *(["--", *load.script_arguments] if load.script_arguments else [])]
     if wrk.kind == "local":
-        return [wrk.program, *options, "-s", str(lua_folder() / "observe.lua"), *rest], variables
+        return [wrk.program, *options, "-s", str(lua_folder() / _LUA), *rest], variables
     return _docker_command(options, rest, load, variables)
 
 
 def _docker_command(
     options: list[str], rest: list[str], load: Load, variables: dict[str, str]
 ) -> tuple[list[str], dict[str, str]]:
-    mounts = {lua_folder(): "/headwind:ro"}
+    volumes = [f"{lua_folder()}:/headwind:ro"]
     if load.exact:
-        mounts[load.exact.parent.resolve()] = "/out"
+        volumes.append(f"{load.exact.parent.resolve()}:/out")
         variables["HEADWIND_EXACT"] = f"/out/{load.exact.name}"
     for name, file in (("HEADWIND_SCRIPT", load.traffic.script), ("HEADWIND_BODIES", load.traffic.bodies)):
         if file is not None:
-            mounts[file.resolve().parent] = f"/{name.lower()}:ro"
+            volumes.append(f"{file.resolve().parent}:/{name.lower()}:ro")
             variables[name] = f"/{name.lower()}/{file.name}"
     line = ["docker", "run", "--rm", "--network", "host", "--user", f"{os.getuid()}:{os.getgid()}"]
     if sys.platform == "darwin":
         # "host" is the engine's virtual machine there; this name leads out of it.
         rest = [_through_vm(rest[0]), *rest[1:]]
-    for folder, place in mounts.items():
-        line += ["--volume", f"{folder}:{place}"]
+    for volume in volumes:
+        line += ["--volume", volume]
     for name in variables:
         line += ["--env", name]  # the value comes from our environment and stays out of the process list
-    return [*line, DOCKER_IMAGE, *options, "-s", "/headwind/observe.lua", *rest], variables
+    return [*line, DOCKER_IMAGE, *options, "-s", f"/headwind/{_LUA}", *rest], variables
 
 
 def _through_vm(url: str) -> str:

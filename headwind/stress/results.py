@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headwind import formats
-from headwind.errors import MissingError
+from headwind.errors import HeadwindError, MissingError, UsageError
 from headwind.formats.exact import attach_exact
 from headwind.run import Run
 from headwind.stress import folder, mixed
@@ -33,6 +33,10 @@ def collect(
             found = replace(found, late_threshold_s=plan.late_s, started_at=record["started_at"])
             if exact:
                 found = attach_exact(found, exact, late_threshold_s=plan.late_s)
+            else:
+                found = found.warn(
+                    "no_exact", "The Lua side wrote no report, so there is no exact histogram."
+                )
             runs.append(replace(found, interrupted=found.interrupted or record["interrupted"] is not None))
             names.append(load.traffic.name)
     folder.write_text(into / "wrk.txt", "\n".join(texts))
@@ -44,7 +48,7 @@ def collect(
             if piece:
                 piece.unlink(missing_ok=True)
     if not runs and any(complaints):
-        raise MissingError(f"wrk could not load {record['url']}: {sentence(' '.join(complaints))}")
+        raise failure(record["url"], " ".join(complaints))
     return [mixed.combine(names, runs, record["url"])] if len(loads) > 1 and runs else runs
 
 
@@ -57,6 +61,13 @@ def _exact(path: Path | None) -> dict[str, Any] | None:
         return report
     except ValueError:
         return None
+
+
+def failure(url: str, complaint: str) -> HeadwindError:
+    """Why wrk did nothing: a script that is broken is the caller's, anything else is missing here."""
+    if "script does not load" in complaint:
+        return UsageError(sentence(complaint))
+    return MissingError(f"wrk could not load {url}: {sentence(complaint)}")
 
 
 def text_of(path: Path) -> str:

@@ -226,13 +226,16 @@ def _warm_up(context: _Context) -> bool:
     }
     folder.write_text(context.folder / "warmup.txt", "\n".join(texts))
     complaints = " ".join(results.text_of(one.stderr).strip() for one in generators).strip()
+    unmeasured = next(filter(None, (one.unmeasured() for one in generators)), None)
     for one in generators:
         one.stdout.unlink()
         one.stderr.unlink()
     if reason and not context.interrupt.requested:
         raise MissingError(f"{reason} during the warm-up; see {context.folder}.")
+    if unmeasured:
+        raise MissingError(f"wrk cannot load what Headwind measures with: {results.sentence(unmeasured)}")
     if not reason and any(one.exit_code for one in generators):
-        raise MissingError(f"wrk could not load {context.record['url']}: {results.sentence(complaints)}")
+        raise results.failure(context.record["url"], complaints)
     return reason is None
 
 

@@ -328,6 +328,37 @@ def test_a_missing_wrk_is_said_with_the_command_that_installs_it(headwind: Headw
     assert "wrk is neither on PATH nor in a running Docker; install it: `" in one_sentence(done.stderr)
 
 
+def test_a_broken_script_is_said_and_nothing_is_sent(headwind: Headwind, tmp_path: Path) -> None:
+    (tmp_path / "mine.lua").write_text("function request( return 1 end")
+    for warmup in ("0", "1s"):
+        done = headwind.run("run", "--command", server(), "--script", "mine.lua", *QUICK, "--warmup", warmup)
+        assert done.returncode == 2
+        assert "the wrk script does not load, so nothing was sent: " in one_sentence(done.stderr)
+
+
+def engine_answers() -> bool:
+    docker = shutil.which("docker")
+    return (
+        bool(docker)
+        and not subprocess.run([docker or "", "version"], capture_output=True, check=False).returncode
+    )
+
+
+@pytest.mark.containers
+@pytest.mark.skipif(not engine_answers(), reason="no Docker engine answers: `docker version`")
+def test_dockers_wrk_measures_the_same_way(headwind: Headwind) -> None:
+    done = headwind.run(
+        "run", "--command", server(), "--wrk", "docker", "--mix", "GET /=1", "--mix", "POST /x=1", "--threads", "2",
+        "--connections", "4", "--duration", "2s", "--warmup", "0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (run,) = headwind.json("run.json")["runs"]
+    assert [row["name"] for row in run["endpoints"]] == ["GET /", "POST /x"]
+    assert sum(run["histogram"]["counts"]) == run["requests"] > 100
+    samples = (headwind.left() / "samples.jsonl").read_text()
+    assert '"role":"generator"' in samples
+
+
 def test_nothing_listening_is_said(headwind: Headwind) -> None:
     with serving() as url:
         pass
