@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from headwind.analysis import closed_loop
+from headwind.analysis import closed_loop, percentiles
 from headwind.analysis.context import Context, again
 from headwind.analysis.finding import Certainty, Evidence, Finding
 from headwind.analysis.target import seconds_range
@@ -21,6 +21,9 @@ GAP_S = 200e-6
 
 def late_answers(context: Context) -> Iterable[Finding]:
     """Speaks when wrk counted answers that came after its timeout: how many, and which percentiles that hides."""
+    if context.run.histogram is not None and context.run.late:
+        yield _late_as_measured(context, context.run.late)
+        return
     if not context.cut:
         return
     limit = seconds(context.limit_s)
@@ -55,6 +58,34 @@ def late_answers(context: Context) -> Iterable[Finding]:
         "The same share of answers then shows as latencies above "
         f"{limit} instead of timeouts, and the percentiles become known.",
         again(context),
+        (context.index,),
+    )
+
+
+def _late_as_measured(context: Context, late: int) -> Finding:
+    """Late answers of a run whose every latency is in the exact histogram, up to wrk's timeout."""
+    run = context.run
+    wrong = late / context.requests
+    limit = seconds(run.late_threshold_s)
+    median, high = (percentiles.of(context, percent) for percent in (50.0, 99.0))
+    top = f"p99 is {seconds(high.low_s)}" if high.known else f"p99 is unknown but above {seconds(high.low_s)}"
+    return Finding(
+        "late_answers",
+        "critical" if wrong >= LATE_CRITICAL_SHARE else "warning",
+        "proved",
+        f"{share(wrong)} of the answers ({number(late)}) came later than {limit}; {top}",
+        (
+            context.read("late answers", late, "1", "exact histogram"),
+            context.read("answered requests", context.requests, "1", "'requests in' line"),
+            Evidence("late after", run.late_threshold_s, "s", "--late"),
+            Evidence("median", median.low_s if median.known else None, "s", "exact histogram"),
+            Evidence("p99, at least", high.low_s, "s", "exact histogram"),
+        ),
+        "Find what delays them: the time line shows whether all connections waited at once (a pause of the whole "
+        "server) "
+        "or a few at any time (a slow path, a lock, a queue).",
+        f"With the cause mended no answer takes longer than {limit}.",
+        f"headwind diagnose --url {shlex.quote(run.url or 'URL')}",
         (context.index,),
     )
 

@@ -26,6 +26,7 @@ class ProcessUsage:
     rss_bytes: tuple[int, ...]
     times_s: tuple[float, ...]
     threads: int
+    parent_pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +54,24 @@ class Usage:
     def workers(self) -> list[ProcessUsage]:
         """The server's processes that serve, the busiest first.
 
-        A shell, a master or a supervisor starts before its children and then idles: the idle processes with the lowest
-        pids are left out, and so are idle ones that hold much less memory than a worker.
+        A master or a shell idles while its children serve, and is left out: an idle process that another one names as
+        its parent or, where parents are not known, the idle ones with the lowest pids, and those with little memory.
         """
         servers = sorted(self.role("server"), key=lambda one: one.pid)
         if not servers:
             return []
         most = max(servers, key=lambda one: one.cores)
-        while servers and servers[0].cores < IDLE_SHARE * most.cores:
-            servers.pop(0)
-        serving = [
-            one
-            for one in servers
-            if one.cores >= IDLE_SHARE * most.cores or 2 * one.rss_bytes[-1] >= most.rss_bytes[-1]
-        ]
-        return sorted(serving, key=lambda one: -one.cores)
+        idle = IDLE_SHARE * most.cores
+        parents = {one.parent_pid for one in servers}
+        if parents != {None}:
+            servers = [one for one in servers if one.cores >= idle or one.pid not in parents]
+        else:
+            while servers[0].cores < idle:
+                servers.pop(0)
+            servers = [
+                one for one in servers if one.cores >= idle or 2 * one.rss_bytes[-1] >= most.rss_bytes[-1]
+            ]
+        return sorted(servers, key=lambda one: -one.cores)
 
 
 def of(samples: Sequence[Sample], duration_s: float | None) -> Usage | None:
@@ -109,4 +113,5 @@ def _processes(during: Sequence[Sample]) -> Iterable[ProcessUsage]:
             tuple(process.rss_bytes for _, process in seen),
             tuple(t_s for t_s, _ in seen),
             last.threads,
+            last.parent_pid,
         )

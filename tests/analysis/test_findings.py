@@ -29,11 +29,18 @@ class Case:
     run: Run
     target: int | None = None
     samples: Sequence[Sample] = field(default=())
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
 
 def judged(case: Case | Run) -> list[Finding]:
     case = Case(case) if isinstance(case, Run) else case
-    return rules.judge(context.of(case.run, "wrk.txt", target=case.target, samples=case.samples))
+    return rules.judge(of(case))
+
+
+def of(case: Case) -> context.Context:
+    return context.of(
+        case.run, "wrk.txt", target=case.target, samples=case.samples, environment=case.environment
+    )
 
 
 def errors(**changes: int | None) -> Errors:
@@ -107,6 +114,10 @@ def on(*processes: Process, **machine: Any) -> Case:
     return Case(HEALTHY, samples=watched(processes, **machine))
 
 
+LATE_BUT_MEASURED = healthy(
+    late=3, timeout_s=10.0, histogram=from_counts({150_000: 58_591, 2_500_000: 3}, limit_us=10_000_000)
+)
+
 # code: (cases in which it must speak, neighbouring cases in which it must be silent)
 CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
     "target_met": ([Case(HEALTHY, 58_594)], [Case(HEALTHY, 58_595), HEALTHY]),
@@ -151,7 +162,11 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
         [Run("vegeta", requests=10, errors=Errors(connect=9))],
     ),
     "late_answers": (
-        [SLOW, slow(timeout_s=2.0)],
+        [
+            SLOW,
+            slow(timeout_s=2.0),
+            LATE_BUT_MEASURED,
+        ],
         [slow(errors=CLEAN), slow(latency=Latency(mean_s=1.0, max_s=3.0))],
     ),
     "timeouts_unclear": (
@@ -227,7 +242,10 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
         [healthy(complete=False, requests=None, requests_per_s=None)],
         [HEALTHY, healthy(complete=False)],
     ),
-    "clock_step": ([healthy(duration_s=1.8e19, requests_per_s=0.0)], [HEALTHY]),
+    "clock_step": (
+        [healthy(duration_s=1.8e19, requests_per_s=0.0), Case(HEALTHY, environment={"clock_step_s": -3.0})],
+        [HEALTHY, Case(HEALTHY, environment={"clock_step_s": 0.002})],
+    ),
     "run_short": ([healthy(duration_s=9.0), healthy(requests=900)], [healthy(duration_s=10.0), HEALTHY]),
     "connections_rounded": ([healthy(threads=12, connections=500)], [HEALTHY, healthy(threads=5)]),
     "load_not_delivered": (
@@ -292,6 +310,12 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
         [
             on(*HEALTHY_PROCESSES),
             on(MASTER, Process(101, "server", 0.9), WRK),
+            on(
+                Process(300, "server", 0.0, parent_pid=7),
+                Process(101, "server", 0.9, parent_pid=300),
+                Process(102, "server", 0.8, parent_pid=300),
+                WRK,
+            ),
             # A shell and a master that only watch over the workers are no idle workers.
             on(
                 Process(99, "server", 0.0),
@@ -423,7 +447,7 @@ def test_what_the_figures_speak_against_is_ruled_out_with_its_figure() -> None:
 @pytest.mark.parametrize("case", all_cases())
 def test_nothing_is_both_told_and_ruled_out(case: Case | Run) -> None:
     case = Case(case) if isinstance(case, Run) else case
-    judged_context = context.of(case.run, "wrk.txt", target=case.target, samples=case.samples)
+    judged_context = of(case)
     told = {finding.code for finding in rules.judge(judged_context)}
     assert told.isdisjoint(row.code for row in excluded(judged_context, told))
 
@@ -443,7 +467,7 @@ ANSWERS = {
 @pytest.mark.parametrize("told", ANSWERS)
 def test_the_answer_is_one_sentence_that_says_what_limits(told: str) -> None:
     case = ANSWERS[told]
-    judged_context = context.of(case.run, "wrk.txt", samples=case.samples)
+    judged_context = of(case)
     sentence = answer.sentence(judged_context, rules.judge(judged_context))
     assert told in sentence
     assert sentence.endswith(".")

@@ -22,18 +22,20 @@ class Process:
     end_s: float = 1e9
     threads: int = 4
     rss: Callable[[float], float] = lambda t_s: 100.0 * MIB
+    parent_pid: int | None = None
 
     def sample(self, t_s: float) -> ProcessSample:
         lived = t_s - self.begin_s
         thread = self.cores if self.busiest_thread_cores is None else self.busiest_thread_cores
         return ProcessSample(
-            self.pid,
-            self.role,
-            self.role,
-            self.cores * lived,
-            int(self.rss(t_s)),
-            self.threads,
-            thread * lived,
+            pid=self.pid,
+            role=self.role,
+            name=self.role,
+            cpu_s=self.cores * lived,
+            rss_bytes=int(self.rss(t_s)),
+            threads=self.threads,
+            busiest_thread_cpu_s=thread * lived,
+            parent_pid=self.parent_pid,
         )
 
 
