@@ -104,9 +104,9 @@ def build(
         trust=_trust(document, run, samples) if run else _trust_of_many(runs),
         gates=tuple(gate(row) for row in document.get("gates") or ()),
         findings=findings,
-        ruled_out=tuple(_ruled_out(document)),
+        ruled_out=tuple(ruled_out(document)),
         numbers=number_tables(runs),
-        again=_again(environment),
+        again=again(environment),
         environment=environment_tables(environment),
         notes=tuple(dict.fromkeys(_notes(document, runs))),
         raw_text=_URL.sub(lambda found: safe_url(found[0]), raw_text) if raw_text else None,
@@ -150,12 +150,19 @@ def _title(runs: Sequence[Run], source: str) -> str:
 
 def _trust(document: Mapping[str, Any], run: Run, samples: Sequence[Sample]) -> tuple[Fact, ...]:
     """What the analysis said of the run, then where the load came from and whether its generator kept up."""
+    said = facts(document)
+    names = {fact.label for fact in said}
+    ours = (_place(run), _headroom(run, samples))
+    return (*said, *(fact for fact in ours if fact.label not in names))
+
+
+def facts(document: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """The document's own marks of trust."""
     tones: dict[bool | None, Tone] = {True: "good", False: "bad", None: "neutral"}
-    said = [
+    return tuple(
         Fact(str(row["name"]), str(row["value"]), tones[row["good"]], str(row["why"]))
         for row in document.get("trust") or ()
-    ]
-    return (*said, _place(run), _headroom(run, samples))
+    )
 
 
 def _place(run: Run) -> Fact:
@@ -216,7 +223,7 @@ def gate(row: Mapping[str, Any]) -> Gate:
     return Gate(name, verdict, reason, int(row.get("run") or 0))
 
 
-def _ruled_out(document: Mapping[str, Any]) -> list[str]:
+def ruled_out(document: Mapping[str, Any]) -> list[str]:
     """What was excluded and by which figure; `ruled_out` rows are text or {"code", "evidence"}."""
     lines = []
     for row in document.get("ruled_out") or ():
@@ -241,9 +248,9 @@ def evidence_text(evidence: Any) -> str:
     return "; ".join(evidence_text(row) for row in evidence)
 
 
-def _again(environment: Mapping[str, Any] | None) -> str | None:
+def again(values: Mapping[str, Any] | None) -> str | None:
     for key in ("again", "run_again", "command"):
-        value = (environment or {}).get(key)
+        value = (values or {}).get(key)
         if isinstance(value, str) and value:
             return value
         if isinstance(value, list | tuple) and value:

@@ -1,22 +1,51 @@
-"""Which pictures a run's report shows, in their order."""
+"""Which pictures a report shows, in their order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from headwind.report.charts.comparison import runs_figure
+from headwind.report.charts.experiments import capacity_figure, ladder_figure, ratio_figure
 from headwind.report.charts.figure import Figure
 from headwind.report.charts.latency import histogram_figure, percentile_figure
 from headwind.report.charts.timeline import over_time_figure
+from headwind.report.experiments import comparison_rows
+from headwind.report.reading import Reading
 from headwind.run import Run
 from headwind.samples import Sample
 
 
-def run_figures(runs: Sequence[Run], samples: Sequence[Sample] = ()) -> tuple[Figure, ...]:
-    """Of one run: percentiles, histogram, what went on over time; of several: how they compare."""
-    if len(runs) == 1:
-        run = runs[0]
-        possible = (percentile_figure(run), histogram_figure(run), over_time_figure(run, samples))
-    else:
-        possible = (runs_figure(runs), None, None)
+def figures_of(reading: Reading) -> tuple[Figure, ...]:
+    """The pictures of a document: of its runs, or of what an experiment or a diagnosis measured."""
+    possible = run_figures(reading.runs, reading.samples) if reading.runs else _measured(reading.document)
     return tuple(figure for figure in possible if figure is not None)
+
+
+def run_figures(runs: Sequence[Run], samples: Sequence[Sample] = ()) -> Iterator[Figure | None]:
+    """Of one run: percentiles, histogram, what went on over time; of several: how they compare."""
+    if len(runs) > 1:
+        yield runs_figure(runs)
+        return
+    yield percentile_figure(runs[0])
+    yield histogram_figure(runs[0])
+    yield over_time_figure(runs[0], samples)
+
+
+def _measured(document: Mapping[str, Any]) -> Iterator[Figure | None]:
+    margin = float(document.get("margin") or 0.03)
+    yield ratio_figure(comparison_rows(document), str(document.get("baseline") or "the first"), margin)
+    yield capacity_figure(
+        document.get("steps") or (),
+        objective=str(document.get("objective") or "the objective"),
+        objective_s=document.get("objective_s"),
+        capacity_per_s=document.get("capacity_per_s"),
+        ceiling_per_s=document.get("ceiling_per_s"),
+    )
+    ladder = document.get("ladder") or {}
+    yield ladder_figure(
+        ladder.get("points") or (),
+        service_s=ladder.get("service_s"),
+        ceiling_per_s=ladder.get("ceiling_per_s"),
+        think_s=float(ladder.get("think_s") or 0.0),
+    )

@@ -12,11 +12,9 @@ import jinja2
 from markupsafe import Markup
 
 from headwind import __version__, words
-from headwind.report import content
+from headwind.report import reading
 from headwind.report.charts.figure import NARROW, WHOLE, WIDE, Figure, style_sheet
-from headwind.report.figures import run_figures
-from headwind.report.plain import clean, visible
-from headwind.run import Run
+from headwind.report.figures import figures_of
 from headwind.samples import Sample
 
 
@@ -27,16 +25,22 @@ def render(
     environment: Mapping[str, Any] | None = None,
     raw_text: str | None = None,
 ) -> str:
-    """The page of a `headwind.run/1` document; `samples` and `environment` are the run folder's, where it has them.
+    """The page of a document; `samples`, `environment` and `raw_text` are the run folder's, where it has them.
 
-    Every text of the document is escaped; the page's own policy forbids it to load or run anything else.
+    Every text of the document is escaped; the page's own policy forbids it to load or run anything else. Raises
+    UnreadableError where the document's schema is none of ours.
     """
-    document = clean(document)
-    runs = [Run.from_json(row) for row in document["runs"]]
-    raw_text = visible(raw_text) if raw_text else None
-    said = content.build(document, runs, samples=samples, environment=clean(environment), raw_text=raw_text)
-    figures = run_figures(runs, samples)
-    return page("run.html", said.title, said=said, figures=figures, several=len(runs) > 1)
+    read = reading.of(document, samples=samples, environment=environment, raw_text=raw_text)
+    return page(
+        "report.html",
+        read.said.title,
+        kind=read.kind,
+        said=read.said,
+        figures=figures_of(read),
+        several=len(read.runs) > 1,
+        # Tables of two columns stand side by side.
+        narrow_tables=all(len(table.columns) == 2 for table in read.said.numbers),
+    )
 
 
 def page(template: str, title: str, **values: Any) -> str:

@@ -50,7 +50,7 @@ def write(reports: Path) -> Path:
 def render(entries: Iterable[Entry]) -> str:
     """The index as one page, the newest first."""
     ordered = sorted(entries, key=lambda entry: entry.name, reverse=True)
-    return page("index.html", "All runs", entries=ordered)
+    return page("index.html", "All runs", kind="all runs", entries=ordered)
 
 
 def entries_of(reports: Path) -> Iterable[Entry]:

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from headwind import words
-from headwind.report import content
-from headwind.report.plain import clean, visible
+from headwind.report import content, reading
 from headwind.report.tables import Table
-from headwind.run import Run
 from headwind.samples import Sample
 
 # Each could begin markup, a link, an HTML tag or a mention somewhere inside a line.
@@ -57,15 +55,7 @@ def render(
     pictures: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The document as Markdown; `pictures` are (file name, what it shows) pairs that lie beside it."""
-    document = clean(document)
-    runs = [Run.from_json(row) for row in document["runs"]]
-    said = content.build(
-        document,
-        runs,
-        samples=samples,
-        environment=clean(environment),
-        raw_text=visible(raw_text) if raw_text else None,
-    )
+    said = reading.of(document, samples=samples, environment=environment, raw_text=raw_text).said
     parts = [f"# {text(said.answer)}", code(said.title), *_trust(said), *_gates(said.gates)]
     parts += _findings("What stands out", said.first)
     if pictures:
@@ -93,12 +83,11 @@ def write(
     raw_text: str | None = None,
 ) -> list[Path]:
     """Write the Markdown and its PNGs beside it as `<name>-<figure>.png`; returns every file written."""
-    from headwind.report.figures import run_figures  # Altair is only needed for pictures
+    from headwind.report.figures import figures_of  # Altair is only needed for pictures
 
-    cleaned = clean(document)
-    runs = [Run.from_json(row) for row in cleaned["runs"]]
+    read = reading.of(document, samples=samples, environment=environment, raw_text=raw_text)
     written, pictures = [path], []
-    for figure in run_figures(runs, samples):
+    for figure in figures_of(read):
         drawn = figure.pngs()
         for place, png in enumerate(drawn, start=1):
             number = f"-{place}" if len(drawn) > 1 else ""

@@ -169,3 +169,88 @@ def hostile_document() -> dict[str, Any]:
         gates=[gate(HOSTILE, "failed")],
         trust=[{"name": HOSTILE, "value": HOSTILE, "good": None, "why": HOSTILE}],
     )
+
+
+def comparison_document() -> dict[str, Any]:
+    """An experiment that compared worker counts, one of each verdict."""
+    return {
+        "schema": "headwind.experiment/1",
+        "title": "gunicorn workers 1, 2, 4, 8",
+        "answer": "2 workers answer 1.62 times as much as 1; 4 are equal within 3 %: take 2.",
+        "baseline": "1 worker",
+        "margin": 0.03,
+        "comparisons": [
+            {"name": "2 workers", "ratio": 1.62, "low": 1.55, "high": 1.69, "verdict": "better"},
+            {"name": "4 workers", "ratio": 1.005, "low": 0.99, "high": 1.02, "verdict": "equivalent"},
+            {"name": "8 workers", "ratio": 0.88, "low": 0.84, "high": 0.92, "verdict": "worse"},
+            {"name": "<b>16</b> workers", "ratio": 1.1, "low": None, "high": None, "verdict": "undecided"},
+        ],
+        "findings": [FINDINGS[0].to_json()],
+        "tables": [
+            {
+                "caption": "Cost",
+                "columns": ["Configuration", "CPU", "RSS"],
+                "rows": [["2 workers", 0.00012, None]],
+            }
+        ],
+        "again": "headwind compare --workers 1 2 4 8",
+    }
+
+
+def capacity_document() -> dict[str, Any]:
+    """An experiment that looked for the highest rate, with its ladder."""
+    steps = [
+        {
+            "rate_per_s": rate,
+            "p50_s": 0.002 / (1 - rate / 5200),
+            "p99_s": 0.01 / (1 - rate / 5200),
+            "held": rate < 4800,
+        }
+        for rate in (1000, 2000, 3000, 4000, 4500, 4750, 4900, 5100)
+    ]
+    points = [
+        {"connections": c, "rate_per_s": min(c / 0.0021, 5200) * (1 - 0.2 / (1 + c))}
+        for c in (1, 2, 4, 8, 16, 32)
+    ]
+    return {
+        "schema": "headwind.experiment/1",
+        "title": "capacity",
+        "answer": "4,750 requests/s hold p99<250ms.",
+        "objective": "p99<250ms",
+        "objective_s": 0.25,
+        "capacity_per_s": 4750,
+        "ceiling_per_s": 5200,
+        "steps": steps,
+        "ladder": {"points": points, "service_s": 0.0021, "think_s": 0, "ceiling_per_s": 5200},
+    }
+
+
+def diagnosis_document() -> dict[str, Any]:
+    """A diagnosis with two causes."""
+    evidence = [{"name": "CPU of the server", "value": 1.98, "unit": "cores", "source": "/proc"}]
+    return {
+        "schema": "headwind.diagnosis/1",
+        "url": "http://localhost:8000/v1/prediction",
+        "summary": "The CPU is the limit at 6,300/s: make each prediction cheaper or add cores.",
+        "causes": [
+            {
+                "code": "cpu_bound",
+                "certainty": "proved",
+                "title": "1.98 of 2 cores are used",
+                "evidence": evidence,
+            },
+            {
+                "code": "gc_pauses",
+                "certainty": "possible",
+                "title": "Pauses every 2 s",
+                "evidence": [],
+                "advice": "Freeze.",
+            },
+        ],
+        "ruled_out": [{"code": "fd_limit", "evidence": "212 of 1,048,576 file descriptors were open"}],
+        "ceiling_per_s": 6300.0,
+        "ceiling_reached": True,
+        "unloaded_s": 0.0004,
+        "load_s": 31.0,
+        "notes": ["The server was already running, so it could not be started with other settings."],
+    }

@@ -7,11 +7,13 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from markdown_it import MarkdownIt
 
+from headwind.errors import UnreadableError
 from headwind.report import csv, html, junit, markdown
 from headwind.report.plain import clean, visible
 from headwind.run import Run
@@ -21,6 +23,9 @@ from tests.report.documents import (
     FULL_RUN,
     HOSTILE,
     SAMPLES,
+    capacity_document,
+    comparison_document,
+    diagnosis_document,
     document,
     full_document,
     gate,
@@ -153,6 +158,32 @@ def test_unseen_characters_become_marks_and_text_stays() -> None:
     assert visible("a\x1b[31mb\r\n\tc\u202e\ud800") == "a␛[31mb\n\tc<U+202E><U+D800>"
     assert visible("naïve 49 µs, 東京") == "naïve 49 µs, 東京"
     assert clean({"a\x07": ["x\x00", 1, None]}) == {"a␇": ["x␀", 1, None]}
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted", "pictures"),
+    [
+        (comparison_document(), ["take 2", "\\<b\\>16", "Finding number 1", "Cost", "headwind compare"], 1),
+        (capacity_document(), ["4,750 requests/s hold", "Latency against", "Throughput against"], 2),
+        (diagnosis_document(), ["1.98 of 2 cores", "fd limit", "already running", "possible"], 0),
+    ],
+)
+def test_experiments_and_diagnoses_are_told_as_html_and_markdown(
+    made: dict[str, Any], wanted: list[str], pictures: int, tmp_path: Path
+) -> None:
+    written = markdown.write(made, tmp_path / "report.md")
+    text = (tmp_path / "report.md").read_text()
+    page = html.render(made)
+    assert len(written) == pictures + 1
+    for piece in wanted[:-1] if pictures == 2 else wanted:
+        assert piece in text or piece in page
+        assert piece.replace("\\<b\\>", "&lt;b&gt;") in page
+    assert "<b>16" not in page
+
+
+def test_a_schema_of_another_version_is_refused_with_a_sentence() -> None:
+    with pytest.raises(UnreadableError, match="use the one that wrote it"):
+        html.render({"schema": "headwind.run/9", "runs": []})
 
 
 def test_a_document_read_back_from_disk_renders_the_same() -> None:

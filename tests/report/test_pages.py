@@ -17,6 +17,9 @@ from tests.report.documents import (
     FULL_RUN,
     HOSTILE,
     SAMPLES,
+    capacity_document,
+    comparison_document,
+    diagnosis_document,
     document,
     full_document,
     hostile_document,
@@ -38,6 +41,9 @@ PAGES: dict[str, Callable[[], str]] = {
         * 9
     ),
     "several": lambda: html.render(document(FULL_RUN, CUT_RUN, FULL_RUN)),
+    "comparison": lambda: html.render(comparison_document(), environment=ENVIRONMENT),
+    "capacity": lambda: html.render(capacity_document()),
+    "diagnosis": lambda: html.render(diagnosis_document()),
     "hostile": lambda: html.render(hostile_document(), environment={HOSTILE: HOSTILE}, raw_text=HOSTILE),
 }
 
@@ -84,9 +90,12 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
         context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", list(PAGES))
+# The report itself in every combination; of the rest, each width and each scheme once.
+VIEWS = [("full", width, scheme) for width in (1280, 390) for scheme in ("light", "dark")]
+VIEWS += [(name, *view) for name in PAGES if name != "full" for view in ((1280, "light"), (390, "dark"))]
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), VIEWS)
 def test_a_page_opens_cleanly_fits_its_width_and_has_no_accessibility_violation(
     name: str, width: int, scheme: str, written: dict[str, Path], visit: Callable[..., Visit]
 ) -> None:
@@ -169,12 +178,15 @@ def test_the_skip_link_leads_to_the_report(written: dict[str, Path], visit: Call
 def test_the_copy_button_copies_its_command_and_says_so(
     written: dict[str, Path], visit: Callable[..., Visit]
 ) -> None:
+    from playwright.sync_api import expect
+
     seen = visit(written["full"])
     seen.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     button = seen.page.locator("#again ~ .command .copy")
+    seen.page.bring_to_front()
     button.focus()
     seen.page.keyboard.press("Enter")
-    seen.page.wait_for_function("document.querySelector('.told').textContent === 'Copied.'")
+    expect(seen.page.locator(".told")).to_have_text("Copied.")
     assert seen.ask("navigator.clipboard.readText()") == ENVIRONMENT["again"]
 
 

@@ -35,9 +35,9 @@ PALETTE: dict[str, tuple[str, str]] = {
 Drawing: TypeAlias = Any
 
 # Drawn at these widths, so that text keeps its size: the page's whole width, half of it, and a phone.
-WHOLE = 1060
-WIDE = 520
-NARROW = 340
+WHOLE = 1035
+WIDE = 490
+NARROW = 330
 
 
 def colour(name: str) -> str:
@@ -105,10 +105,10 @@ CONFIG: dict[str, Any] = {
         "grid": True,
         "gridColor": colour("chart-grid"),
         "labelColor": colour("chart-muted"),
-        "labelFontSize": 11.5,
+        "labelFontSize": 12,
         "labelPadding": 7,
         "titleColor": colour("chart-muted"),
-        "titleFontSize": 11.5,
+        "titleFontSize": 12,
         "titleFontWeight": "normal",
         "titlePadding": 9,
     },
@@ -122,13 +122,13 @@ CONFIG: dict[str, Any] = {
     },
     "legend": {
         "labelColor": colour("chart-ink"),
-        "labelFontSize": 11.5,
+        "labelFontSize": 12,
         "symbolStrokeWidth": 2.5,
         "symbolSize": 160,
         "padding": 0,
         "offset": 8,
     },
-    "text": {"fontSize": 11.5, "color": colour("chart-ink")},
+    "text": {"fontSize": 12, "color": colour("chart-ink")},
     "line": {"strokeWidth": 2, "strokeCap": "round", "strokeJoin": "round"},
 }
 

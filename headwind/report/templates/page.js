@@ -20,7 +20,7 @@
       } catch {
         told.textContent = "The browser refused to copy; select the text instead.";
       }
-      setTimeout(() => { told.textContent = ""; }, 4000);
+      setTimeout(() => { told.textContent = ""; }, 6000);
     });
   }
   // Paper has no buttons: everything folded is opened for printing and folded again after.
