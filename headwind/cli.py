@@ -16,6 +16,7 @@ from headwind.errors import Exit, HeadwindError
 # name: one line of help. `headwind.commands.<name>` has `configure(parser)` and `execute(args) -> int`.
 COMMANDS: dict[str, str] = {
     "explain": "read any load tool's output, judge it, report it",
+    "diff": "put runs already measured side by side",
     "run": "load a server once and report what it took",
     "doctor": "say what this machine lacks for a load test, and the command that mends it",
     "report": "render runs again from their folders; list all of them",

@@ -175,7 +175,7 @@ def _judge(context: Context, objective: Objective) -> Gate:
         wrong = share(context.status_errors / context.requests)
         why = f"{wrong} of the answers were errors, and it would judge error pages"
         return _not_judged(context, objective, why)
-    low, high, reason = _bounds(context, objective)
+    low, high, reason = bounds(context, objective)
     certain_low, certain_high = objective.holds(low), objective.holds(high)
     known = low == high
     outcome: Outcome = "not_judged"
@@ -208,7 +208,7 @@ def _sentence(objective: Objective, low: float, high: float, reason: str) -> str
     return f"{objective.text}: {figure} ({reason})."
 
 
-def _bounds(context: Context, objective: Objective) -> tuple[float, float, str]:
+def bounds(context: Context, objective: Objective) -> tuple[float, float, str]:
     """What the run proves about the figure: at least, at most, and where that was read."""
     metric, run = objective.metric, context.run
     if metric == "rps":
@@ -231,8 +231,8 @@ def _bounds(context: Context, objective: Objective) -> tuple[float, float, str]:
         return _late_share(context)
     if metric == "mean":
         return _mean(context)
-    bounds = percentiles.of(context, 100.0 if metric == "max" else float(metric[1:]))
-    return bounds.low_s, bounds.high_s, bounds.source
+    found = percentiles.of(context, 100.0 if metric == "max" else float(metric[1:]))
+    return found.low_s, found.high_s, found.source
 
 
 def _error_share(context: Context) -> tuple[float, float, str]:
