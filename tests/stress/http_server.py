@@ -24,9 +24,8 @@ class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.answered = 0
-        self.stalled = False
+        self.loaded_at: float | None = None
         self.log: IO[str] | None = Path(options.log).open("w", buffering=1 << 20) if options.log else None  # noqa: SIM115
-        self.began = time.perf_counter()
 
     async def read_request(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -37,12 +36,14 @@ class Server:
         body = await reader.readexactly(length)
         return head.decode("latin-1"), body
 
-    def stall_once(self) -> None:
-        """Stop the whole process for a while, once, as a garbage collection or a checkpoint does."""
+    async def stall(self) -> None:
+        """Hold back every answer for a while, once, as a lock or a checkpoint does."""
         options = self.options
-        if options.stall and not self.stalled and time.perf_counter() - self.began > options.stall_after:
-            self.stalled = True
-            time.sleep(options.stall)
+        if self.loaded_at is None:
+            self.loaded_at = time.perf_counter()
+        since = time.perf_counter() - self.loaded_at
+        if options.stall_after <= since < options.stall_after + options.stall:
+            await asyncio.sleep(options.stall_after + options.stall - since)
 
     def status(self, path: str) -> int:
         if path == "/missing":
@@ -67,9 +68,10 @@ class Server:
         path = head.split(" ", 2)[1]
         if options.hang and path != "/ready":
             await asyncio.sleep(3600)
-        self.stall_once()
         if options.delay:
             await asyncio.sleep(options.delay)
+        if path != "/ready":
+            await self.stall()
         self.answered += 1
         if options.die_after and self.answered > options.die_after:
             print("planted death", file=sys.stderr, flush=True)
@@ -104,8 +106,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", help="write one JSON line per request to this file")
     parser.add_argument("--delay", type=float, default=0, help="seconds each answer takes")
-    parser.add_argument("--stall", type=float, default=0, help="seconds of one stop of everything")
-    parser.add_argument("--stall-after", type=float, default=1, help="seconds before the stall")
+    parser.add_argument("--stall", type=float, default=0, help="seconds of one stop of all answers")
+    parser.add_argument("--stall-after", type=float, default=1, help="seconds of load before it")
     parser.add_argument("--fail-every", type=int, default=0, help="every n-th answer is a 503")
     parser.add_argument("--hang", action="store_true", help="never answer (but be ready)")
     parser.add_argument("--die-after", type=int, default=0, help="exit with code 3 after n answers")
