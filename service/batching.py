@@ -95,8 +95,12 @@ class Pace:
     def saw(self, rows: int, seconds: float) -> None:
         """Learn from a call with `rows` rows. `batch` is then the rows of the next call, `queue` the rows that may
         wait: as many as are done within the longest wait."""
-        self._latest.append(max(seconds, 1e-9) / max(rows, FIXED_COST_ROWS))
-        self.row_s = min(self._latest)
+        if rows < FIXED_COST_ROWS:
+            # A small call is mostly fixed cost: it may raise the estimate but says nothing that could lower it.
+            self._latest.append(max(seconds / FIXED_COST_ROWS, self.row_s))
+        else:
+            self._latest.append(seconds / rows)
+        self.row_s = max(min(self._latest), 1e-9)
         self.batch = max(1, min(self._max_batch, int(LONGEST_CALL_S / self.row_s)))
         self.queue = max(1, min(self._max_queue, int(self._max_wait_s / self.row_s)))
 
@@ -127,7 +131,7 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         row: Row = (0, 0, 0, 0, 0, 0, 1)
         self._model.predict([row])
-        for rows in (1, 8, 32):
+        for rows in (8, 16, 32):
             begun = self._loop.time()
             self._model.predict([row] * rows)
             seconds = self._loop.time() - begun

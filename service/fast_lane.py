@@ -15,6 +15,7 @@ from service.model import BASIS_POINTS
 from service.schemas import Flight
 
 PATH = "/v1/prediction"
+_JSON = [b"application/json"]
 _validate = Flight.__pydantic_validator__.validate_json
 
 
@@ -51,7 +52,7 @@ class FastLane:
             or scope["path"] != PATH
             or scope["method"] != "POST"
             or (encode := self._encode) is None
-            or (b"content-type", b"application/json") not in scope["headers"]
+            or [value for name, value in scope["headers"] if name == b"content-type"] != _JSON
         ):
             return await self._app(scope, receive, send)
         message = await receive()

@@ -26,8 +26,12 @@ def check_port(settings: Settings) -> None:
 
 
 def check_model(settings: Settings) -> None:
-    """Exit with a sentence if the model cannot be served. The master keeps XGBoost loaded, so that a worker that
-    replaces a killed one is forked with it; each worker still loads the model file itself."""
+    """Exit with a sentence if the model cannot be served.
+
+    The master keeps the libraries that were imported for it, so that a worker that replaces a killed one is forked
+    with them and serves at once; each worker still loads the model file itself.
+    """
+    import service.app  # noqa: F401
     from service.model import ModelError, load_model
 
     try:

@@ -98,7 +98,7 @@ def pack(booster: xgboost.Booster, description: Description) -> bytes:
     return MAGIC + b" " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
-def _unpack(packed: bytes) -> DelayModel:
+def _unpack(packed: bytes, kind: type[DelayModel]) -> DelayModel:
     """Raises `ValueError` or `KeyError` for anything that `pack` did not make whole: XGBoost must never see that,
     for it ends the process on some broken models instead of raising."""
     header, _, content = packed.partition(b"\n")
@@ -110,18 +110,18 @@ def _unpack(packed: bytes) -> DelayModel:
     described, _, trees = content.partition(b"\n")
     booster = xgboost.Booster()
     booster.load_model(bytearray(trees))
-    return DelayModel(booster, Description.from_json(described.decode()), checksum[:12].decode())
+    return kind(booster, Description.from_json(described.decode()), checksum[:12].decode())
 
 
-def load_model(path: Path) -> DelayModel:
-    """The model in `path`, proved to predict; raises `ModelError`."""
+def load_model(path: Path, kind: type[DelayModel] = DelayModel) -> DelayModel:
+    """The model in `path` as a `kind` of model, proved to predict; raises `ModelError`."""
     hint = "run `make train` or set MODEL_PATH to a model made by it"
     try:
         packed = path.read_bytes()
     except OSError as error:
         raise ModelError(f"The model file {path} cannot be read ({error.strerror}): {hint}.") from None
     try:
-        model = _unpack(packed)
+        model = _unpack(packed, kind)
         model.predict([(0, 0, 0, 0, 0, 0, 1)])
     except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:120]

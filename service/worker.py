@@ -19,5 +19,5 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "lifespan": "on",
         "access_log": False,
         "server_header": False,
-        "timeout_graceful_shutdown": int(_settings.graceful_timeout_s),
+        "timeout_graceful_shutdown": _settings.graceful_timeout_s,
     }

@@ -1,0 +1,217 @@
+"""gunicorn as a real process: refusals at start, signals, slow clients, limits, logs."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.running import FLIGHT, PREDICT, Server, free_port, gunicorn, serving
+
+BODY = json.dumps(FLIGHT).encode()
+SLOW_APP = "tests.service.fakes:slow_app()"
+
+
+def request(body: bytes = BODY, path: str = PREDICT, more: str = "") -> bytes:
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        more,
+    ]
+    return "\r\n".join([line for line in lines if line] + ["", ""]).encode() + body
+
+
+@contextlib.contextmanager
+def connected(server: Server) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        yield connection
+
+
+def read_response(connection: socket.socket) -> bytes:
+    """One response with a content-length."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    with serving(folder, WORKERS="2", REQUEST_TIMEOUT_S="1", KEEPALIVE_S="2") as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"WORKERS": "many"}, "WORKERS='many' must be a whole number from 1 to 64."),
+        (
+            {"MODEL_PATH": "/no/model"},
+            "The model file /no/model cannot be read (No such file or directory): ",
+        ),
+        ({"MODEL_PATH": __file__}, f"The model file {__file__} is broken or of another kind "),
+    ],
+)
+def test_a_wrong_start_ends_with_one_sentence(
+    settings: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    process = gunicorn(free_port(), log, **settings)
+    assert process.wait(30) != 0
+    printed = log.read_text()
+    assert sentence in printed
+    assert "Traceback" not in printed
+    assert len([line for line in printed.splitlines() if "[INFO]" not in line]) == 1
+
+
+def test_a_taken_port_ends_the_start_with_one_sentence(server: Server, tmp_path: Path) -> None:
+    process = gunicorn(server.port, tmp_path / "log")
+    assert process.wait(30) != 0
+    assert (
+        f"Cannot listen on 127.0.0.1:{server.port} (Address already in use): set PORT"
+        in (tmp_path / "log").read_text()
+    )
+
+
+def test_both_workers_are_counted_and_told_apart(server: Server) -> None:
+    for _ in range(40):
+        assert server.predict()[0] == 200
+    samples = server.metrics()
+    assert samples["flight_delay_workers"] == 2
+    assert "flight_delay_loop_lag_seconds_count" in samples
+    by_slot = [
+        samples.get(f'flight_delay_worker_requests_total{{status="200",worker="{slot}"}}', 0)
+        for slot in (0, 1)
+    ]
+    assert samples['flight_delay_requests_total{status="200"}'] >= 40
+    assert abs(sum(by_slot) - samples['flight_delay_requests_total{status="200"}']) <= 1
+    assert not any('worker="2"' in name for name in samples)
+
+
+def test_a_connection_is_kept_for_many_requests_and_pipelined_ones_are_answered_in_order(
+    server: Server,
+) -> None:
+    with connected(server) as connection:
+        for _ in range(3):
+            connection.sendall(request())
+            assert read_response(connection).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(request() + request(b"{}") + request())
+        answers = b""
+        while answers.count(b"HTTP/1.1 ") < 3 or not answers.endswith(b"}"):
+            answers += connection.recv(65536)
+        statuses = [part[:3] for part in answers.split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [b"200", b"422", b"200"]
+
+
+def test_an_idle_connection_is_closed_after_keepalive(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(request())
+        read_response(connection)
+        begun = time.monotonic()
+        assert connection.recv(1) == b""
+        assert 1 < time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/pred", request()[:-10], request(more="X-Long: x")[:40]])
+def test_a_client_that_does_not_finish_its_request_is_cut_off(server: Server, sent: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(sent)
+        begun = time.monotonic()
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+        assert 0.9 < time.monotonic() - begun < 4
+
+
+def drip(connection: socket.socket, limit_s: float) -> None:
+    limit = time.monotonic() + limit_s
+    while time.monotonic() < limit:
+        connection.sendall(b" ")
+        time.sleep(0.2)
+
+
+def test_a_client_that_drips_its_body_is_cut_off_in_time(server: Server) -> None:
+    begun = time.monotonic()
+    with connected(server) as connection:
+        connection.sendall(request()[:-20])
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            drip(connection, 8)
+    assert time.monotonic() - begun < 4
+
+
+def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(request(b" " * 300_000)[:200])
+        assert read_response(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_killed_worker_is_replaced_and_its_slot_goes_on_counting(server: Server) -> None:
+    before = server.workers()
+    assert len(before) == 2
+    counted = server.metrics()['flight_delay_requests_total{status="200"}']
+    os.kill(before[0], signal.SIGKILL)
+    limit = time.monotonic() + 10
+    while time.monotonic() < limit and (
+        len(set(server.workers()) - set(before)) < 1 or len(server.workers()) < 2
+    ):
+        time.sleep(0.05)
+    assert len(set(server.workers()) - set(before)) == 1
+    with contextlib.suppress(ConnectionError):
+        server.predict()
+    time.sleep(0.5)
+    samples = server.metrics()
+    assert samples['flight_delay_requests_total{status="200"}'] >= counted
+    assert not any('worker="2"' in name for name in samples)
+
+
+def test_over_capacity_is_503_with_retry_after_at_once_and_a_stop_answers_what_was_accepted(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, SLOW_APP, MAX_WAIT_MS="100") as server, contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connected(server)) for _ in range(300)]
+        for connection in connections:
+            connection.sendall(request())
+        answers = [read_response(connection) for connection in connections]
+        refused = [answer for answer in answers if answer.startswith(b"HTTP/1.1 503 ")]
+        assert len(refused) > 100
+        assert all(b"\r\nretry-after: 1\r\n" in answer for answer in refused)
+        assert {answer[9:12] for answer in answers} == {b"200", b"503"}
+        assert server.metrics()['flight_delay_requests_total{status="503"}'] == len(refused)
+
+        waiting = connections[:30]
+        for connection in waiting:
+            connection.sendall(request())
+        time.sleep(0.01)
+        server.process.terminate()
+        assert [read_response(connection)[9:12] for connection in waiting] == [b"200"] * 30
+        assert server.process.wait(20) == 0
+
+
+def test_the_access_log_is_one_json_object_a_line_without_bodies(tmp_path: Path) -> None:
+    with serving(tmp_path, ACCESS_LOG="all", SERVER_LOOP="asyncio", FAST_LANE="off") as server:
+        server.ask("POST", PREDICT, BODY, x_request_id="abc")
+        server.ask("POST", PREDICT, b'{"airline": "secret"}')
+        server.stop()
+        printed = server.log.read_text()
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    mine = [line for line in lines if line["request_id"] == "abc"]
+    assert [line["event"] for line in mine] == ["accepted", "answered"]
+    assert (mine[-1]["status"], mine[-1]["path"], mine[-1]["method"]) == (200, PREDICT, "POST")
+    assert mine[-1]["duration_s"] > 0
+    assert "secret" not in printed
+
+
+def test_access_logs_are_off_unless_asked_for(server: Server) -> None:
+    assert server.predict()[0] == 200
+    assert PREDICT not in server.log.read_text()
