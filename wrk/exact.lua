@@ -139,7 +139,7 @@ local function timeline_json(timeline)
 end
 
 -- The whole report and the short one without histogram and time line.
-function exact.describe(summary, latency, threads, statuses, timeline)
+function exact.describe(summary, latency, threads, statuses, timeline, further)
   local values, counts, timeout_us, source = read_histogram(latency)
   -- In an empty histogram the least value is above the greatest.
   local recorded = latency.max >= latency.min
@@ -155,7 +155,13 @@ function exact.describe(summary, latency, threads, statuses, timeline)
     member("status_codes", statuses_json(statuses)),
     member("source", '"' .. source .. '"'),
   }
+  local whole_schedule, short_schedule
+  if further then
+    whole_schedule, short_schedule = further()
+    members[#members + 1] = member("schedule", short_schedule)
+  end
   local short = object(members)
+  members[#members] = further and member("schedule", whole_schedule) or members[#members]
   members[#members + 1] = member("histogram", values and histogram_json(values, counts) or "null")
   members[#members + 1] = member("timeline", timeline_json(timeline))
   return object(members), short

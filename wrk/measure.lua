@@ -91,11 +91,11 @@ local function collect()
   return statuses, clock.now_us and { slot_us = SLOT_US, responses = responses, errors = errors }
 end
 
-local function report(summary, latency)
+local function report(summary, latency, further)
   local exact = dofile(folder .. "exact.lua")
   local statuses, timeline = collect()
   local first = threads[1]
-  local whole, short = exact.describe(summary, latency, #threads, statuses, timeline)
+  local whole, short = exact.describe(summary, latency, #threads, statuses, timeline, further)
   local path = first and first:get("headwind_exact") or wanted("HEADWIND_EXACT")
   if path then
     local file, why = io.open(path, "a")
@@ -110,7 +110,8 @@ local function report(summary, latency)
 end
 
 -- Wraps the hooks that are set now; once, also where observe.lua runs a script that measures itself.
-function measure.hook()
+-- `further` may give the report's member "schedule": whole and short JSON.
+function measure.hook(further)
   if headwind_hooked then
     return
   end
@@ -140,7 +141,7 @@ function measure.hook()
 
   function done(summary, latency, requests)
     -- Ours comes first: a script's done() may end the process, and no failure of ours may cost it its turn.
-    local reported, why = pcall(report, summary, latency)
+    local reported, why = pcall(report, summary, latency, further)
     if not reported then
       io.stderr:write("the exact report failed: ", tostring(why), "\n")
     end

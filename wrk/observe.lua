@@ -2,6 +2,8 @@
 --   HEADWIND_SCRIPT   a wrk script, run as if it had been given to wrk; its own setup/init/response/done still work
 --   HEADWIND_BODIES   a file with one request body per line, sent by HEADWIND_METHOD (default POST)
 --   HEADWIND_METHOD   the method where there is no script and no body (default GET)
+--   HEADWIND_RATE     requests per second on a schedule, not as fast as answers come: schedule.lua says how;
+--   HEADWIND_PACE     for rates that need many connections a thread: pace.lua
 --   HEADWIND_SCRIPT=mine.lua wrk -t4 -c200 -d45s -s wrk/observe.lua http://localhost:8000/ -- arguments of mine.lua
 
 local folder = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
@@ -29,4 +31,9 @@ elseif lines and lines ~= "" then
 elseif method and method ~= "" then
   wrk.method = method
 end
-measure.hook()
+local function asked(name)
+  local value = os.getenv(name)
+  return value ~= nil and value ~= ""
+end
+local arrival = asked("HEADWIND_RATE") and "schedule.lua" or asked("HEADWIND_PACE") and "pace.lua"
+measure.hook(arrival and dofile(folder .. arrival).hook() or nil)

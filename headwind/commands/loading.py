@@ -11,8 +11,16 @@ from urllib.parse import urlsplit
 
 from headwind.commands.inputs import duration
 from headwind.errors import MissingError, UsageError
-from headwind.stress import generator, privacy, target
-from headwind.stress.plan import DEFAULT_LATE_S, DEFAULT_TIMEOUT_S, Plan, Traffic, parse_mix
+from headwind.stress import generator, privacy, schedule, target
+from headwind.stress.plan import (
+    DEFAULT_CONNECTIONS,
+    DEFAULT_LATE_S,
+    DEFAULT_TIMEOUT_S,
+    Plan,
+    Traffic,
+    parse_mix,
+)
+from headwind.stress.schedule import Schedule
 
 
 def add_load(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +72,21 @@ def add_load(parser: argparse.ArgumentParser) -> None:
     )
     load = parser.add_argument_group("the load")
     load.add_argument("--threads", type=int, default=4)
-    load.add_argument("--connections", type=int, default=200)
+    load.add_argument(
+        "--connections",
+        type=int,
+        help=f"default: {DEFAULT_CONNECTIONS}; with --rate {schedule.DEFAULT_CONNECTIONS}",
+    )
+    load.add_argument(
+        "--rate",
+        type=float,
+        metavar="PER_SECOND",
+        help="send on a schedule, whatever the server does; latency counts from the due time",
+    )
+    load.add_argument(
+        "--arrival", choices=["poisson", "constant"], default="poisson", help="default: %(default)s"
+    )
+    load.add_argument("--seed", type=int, help="of the schedule (default: a new one, which is recorded)")
     load.add_argument("--duration", default="45s")
     load.add_argument(
         "--warmup", default="3s", help="load before the measurement, counted nowhere; 0 for none"
@@ -91,12 +113,15 @@ def plan_of(options: argparse.Namespace) -> Plan:
         raise UsageError(
             "nothing to load; give --url of a running server, or --command '... {port}' to start one."
         )
+    planned = None
+    if options.rate is not None:
+        planned = Schedule(options.rate, options.arrival, options.seed or schedule.new_seed())
     return Plan(
         url=options.url or "http://127.0.0.1:{port}/",
         command=options.server_command,
         traffic=_traffic(options),
         threads=options.threads,
-        connections=options.connections,
+        connections=options.connections or (schedule.DEFAULT_CONNECTIONS if planned else DEFAULT_CONNECTIONS),
         duration_s=whole_seconds(options.duration, "--duration"),
         timeout_s=whole_seconds(options.timeout, "--timeout"),
         late_s=duration(options.late),
@@ -108,6 +133,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         headers=dict(map(_header, options.header)),
         script_arguments=tuple(options.script_arg),
         label=getattr(options, "label", "run"),
+        schedule=planned,
     )
 
 
@@ -194,6 +220,9 @@ def describe(plan: Plan, options: argparse.Namespace, again: str) -> None:
         print(f"with     no wrk yet: {error}")
     print(f"warm up  {plan.warmup_s} s")
     threads = f"{plan.threads} threads, {plan.connections} connections"
+    if plan.schedule:
+        arrival = f"{plan.schedule.rate_per_s:g} per second, {plan.schedule.arrival}"
+        print(f"rate     {arrival}, seed {plan.schedule.seed}")
     print(f"load     {threads}, {plan.duration_s} s, wrk's timeout {plan.timeout_s} s")
     for row in plan.traffic:
         what = row.script or row.bodies

@@ -33,6 +33,7 @@ def combine(names: Sequence[str], runs: Sequence[Run], url: str) -> Run:
         planned_duration_s=runs[0].planned_duration_s,
         threads=_sum([run.threads for run in runs]),
         connections=_sum([run.connections for run in runs]),
+        rate_target_per_s=_sum([run.rate_target_per_s for run in runs]),
         timeout_s=runs[0].timeout_s,
         late_threshold_s=runs[0].late_threshold_s,
         late=_sum([run.late for run in runs]),

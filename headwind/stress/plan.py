@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headwind.errors import UsageError
+from headwind.stress.schedule import Schedule
 
+DEFAULT_CONNECTIONS = 200
 DEFAULT_TIMEOUT_S = 30  # far above the default lateness: nothing that matters is cut off
 DEFAULT_LATE_S = 2.0  # wrk's own default timeout, which published results silently use
 _MIX = re.compile(
@@ -47,7 +49,7 @@ class Plan:
     command: str | None = None
     traffic: tuple[Traffic, ...] = (Traffic(),)
     threads: int = 4
-    connections: int = 200
+    connections: int = DEFAULT_CONNECTIONS
     duration_s: int = 45
     timeout_s: int = DEFAULT_TIMEOUT_S
     late_s: float = DEFAULT_LATE_S
@@ -59,6 +61,7 @@ class Plan:
     headers: Mapping[str, str] = field(default_factory=dict)
     script_arguments: tuple[str, ...] = ()
     label: str = "run"
+    schedule: Schedule | None = None  # None: a closed loop, as fast as answers come
 
     def __post_init__(self) -> None:
         for name in ("threads", "connections", "duration_s", "timeout_s", "workers"):
@@ -74,6 +77,10 @@ class Plan:
             raise UsageError(
                 f"late answers ({self.late_s:g} s) are counted among those that wrk still records, so --timeout "
                 f"({self.timeout_s} s) must be longer than --late."
+            )
+        if self.schedule and self.schedule.rate_per_s <= 0:
+            raise UsageError(
+                f"a rate of {self.schedule.rate_per_s:g} per second sends nothing; give --rate above 0."
             )
         parts = urllib.parse.urlsplit(self.url.replace("{port}", "80"))
         if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -12,7 +12,7 @@ from headwind import formats
 from headwind.errors import HeadwindError, MissingError, UsageError
 from headwind.formats.exact import attach_exact
 from headwind.run import Run
-from headwind.stress import folder, mixed
+from headwind.stress import folder, mixed, schedule
 from headwind.stress.generator import Generator, Load
 from headwind.stress.plan import Plan
 
@@ -33,6 +33,8 @@ def collect(
             found = replace(found, late_threshold_s=plan.late_s, started_at=record["started_at"])
             if exact:
                 found = attach_exact(found, exact, late_threshold_s=plan.late_s)
+            if exact and plan.schedule:
+                found = schedule.apply(found, exact, _requests(into, load, len(runs) + 1))
             else:
                 found = found.warn(
                     "no_exact", "The Lua side wrote no report, so there is no exact histogram."
@@ -50,6 +52,15 @@ def collect(
     if not runs and any(complaints):
         raise failure(record["url"], " ".join(complaints))
     return [mixed.combine(names, runs, record["url"])] if len(loads) > 1 and runs else runs
+
+
+def _requests(into: Path, load: Load, number: int) -> schedule.Requests | None:
+    """Every request's times, kept in the folder as `requests-<number>.bin`."""
+    draft = load.exact and load.exact.with_name(load.exact.name + ".requests")
+    if not draft or not draft.exists():
+        return None
+    kept = draft.replace(into / f"requests-{number}.bin")
+    return schedule.read_requests(kept)
 
 
 def _exact(path: Path | None) -> dict[str, Any] | None:

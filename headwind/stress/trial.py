@@ -9,7 +9,7 @@ import resource
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from headwind.stress.interrupt import Interrupt
 from headwind.stress.monitor import INTERVAL_S, Monitor
 from headwind.stress.plan import Plan, Traffic, shares
 from headwind.stress.progress import Progress
+from headwind.stress.schedule import PATIENCE_S
 
 _ANSWER_PATIENCE_S = 10.0
 # wrk corrects and prints a long histogram in seconds; a wrk that needs longer than this does not end at all.
@@ -105,6 +106,7 @@ def _first_record(plan: Plan, wrk: Wrk, shown_url: str, again: str | None) -> di
             "duration_s": plan.duration_s,
             "timeout_s": plan.timeout_s,
             "late_threshold_s": plan.late_s,
+            "schedule": asdict(plan.schedule) if plan.schedule else None,
             "headers": [privacy.shown_header(*header) for header in plan.headers.items()],
         },
         "generator": {"kind": wrk.kind, "program": wrk.program, "commands": [], "sent": []},
@@ -166,12 +168,19 @@ def _loads(context: _Context, duration_s: int, exact: bool) -> list[Load]:
     loads = []
     for index, traffic in enumerate(plan.traffic):
         url, private = _addressed(context, traffic)
+        used = min(threads[index], connections[index])
+        lasts_s = duration_s
+        if plan.schedule:
+            part = plan.schedule.part(index, weights)
+            if part.is_exact:
+                used, lasts_s = connections[index], duration_s + PATIENCE_S
+            private |= part.variables(duration_s, used, connections[index])
         loads.append(
             Load(
                 url=url,
-                threads=min(threads[index], connections[index]),
+                threads=used,
                 connections=connections[index],
-                duration_s=duration_s,
+                duration_s=lasts_s,
                 timeout_s=plan.timeout_s,
                 traffic=traffic,
                 exact=context.folder / f"exact-{index + 1}.jsonl" if exact else None,
