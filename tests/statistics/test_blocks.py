@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwind.statistics.blocks import fit
@@ -51,6 +51,7 @@ def test_the_error_with_a_missing_trial_is_that_of_simulated_trials() -> None:
     assert estimate.std() == pytest.approx(np.sqrt((error**2).mean()), rel=0.03)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 7), st.integers(0, 1), st.floats(0.5, 3.0), st.integers(0, 1000))
 def test_one_ruined_trial_of_eight_blocks_is_set_aside(
     block: int, configuration: int, loss: float, seed: int

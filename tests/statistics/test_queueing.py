@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.simulation import serial_queue
@@ -87,6 +87,7 @@ def answer_all(
     return state.estimate_per_s, len(steps)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.floats(20, 4000))
 def test_sure_answers_lead_to_the_capacity(capacity: float) -> None:
     estimate, steps = answer_all(capacity, BisectionPlan(50, 5000))
@@ -94,6 +95,7 @@ def test_sure_answers_lead_to_the_capacity(capacity: float) -> None:
     assert steps <= 30
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.floats(300, 3000), st.integers(6, 9))
 def test_one_wrong_answer_is_survived(capacity: float, wrong: int) -> None:
     estimate, _ = answer_all(capacity, BisectionPlan(50, 5000), frozenset({wrong}))
