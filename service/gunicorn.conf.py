@@ -6,6 +6,8 @@ from pathlib import Path
 
 # Before XGBoost is loaded: a thread per core in every worker would fight for the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# XGBoost imports scikit-learn, and with it pandas, where they are installed: 2 s and 95 MB that serving never uses.
+sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
 
 chdir = str(Path(__file__).resolve().parents[1])
 sys.path.insert(0, chdir)
