@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable
 
@@ -31,10 +32,10 @@ def late_answers(context: Context) -> Iterable[Finding]:
         return
     assumed = " (wrk's default timeout, an assumption)" if context.limit_assumed else ""
     known = closed_loop.last_known_percent(context.requests, context.cut)
+    top = _percent(known)
+    hidden = f"every percentile above {top} is unknown but above {limit}"
     if known < 99:
-        hidden = f"p99, and every percentile above {int(known)}, is unknown but above {limit}"
-    else:
-        hidden = f"every percentile above {number(int(known * 100) / 100)} is unknown but above {limit}"
+        hidden = f"p99, and every percentile above {top}, is unknown but above {limit}"
     count = f"{share(context.late_share)} of the answers ({number(context.cut)})"
     yield Finding(
         "late_answers",
@@ -54,12 +55,20 @@ def late_answers(context: Context) -> Iterable[Finding]:
             Evidence("highest known percentile", known, "percent", "100 x (requests - timeout) / requests"),
         ),
         "Measure again with --timeout well above the longest answer, so that no answer is cut out of the figures. "
-        f"Until then read no percentile above {int(known)} and no maximum from this run.",
+        f"Until then read no percentile above {top} and no maximum from this run.",
         "The same share of answers then shows as latencies above "
         f"{limit} instead of timeouts, and the percentiles become known.",
         again(context),
         (context.index,),
     )
+
+
+def _percent(known: float) -> str:
+    """A percentile with as many digits as it needs: 78.01 -> "78", 98.948 -> "98.95", 99.99964 -> "99.9996"."""
+    if abs(known - round(known)) < 0.05 and known < 99:
+        return f"{known:.0f}"
+    digits = max(2, 1 + math.ceil(-math.log10(max(100 - known, 1e-9))))
+    return f"{known:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def _late_as_measured(context: Context, late: int) -> Finding:

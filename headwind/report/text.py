@@ -9,7 +9,8 @@ from typing import Any
 from headwind.words import UNKNOWN, number, rate, seconds, share
 
 SHOWN_FINDINGS = 4
-SHOWN_RUNS = 12
+SHOWN_RUNS = 10
+SHOWN_GATES = 4
 _COLOURS = {"critical": "31", "warning": "33", "info": "36", "failed": "31", "held": "32", "not_judged": "33"}
 _MARKS = {"held": "HELD", "failed": "FAILED", "not_judged": "UNJUDGED"}
 _INDENT = 12
@@ -108,24 +109,45 @@ def _table(runs: Sequence[Mapping[str, Any]], width: int) -> list[str]:
 
 
 def _gates(gates: Sequence[Mapping[str, Any]], paint: _Painter, width: int, *, many: bool) -> Iterator[str]:
-    for gate in gates[:SHOWN_RUNS]:
+    if len(gates) > SHOWN_GATES:
+        yield from _counted_gates(gates, paint)
+        return
+    for gate in gates:
         run = f"run {gate['run'] + 1}: " if many else ""
         first, *rest = textwrap.wrap(clean(run + gate["reason"]), width - _INDENT)
         mark = paint(_COLOURS[gate["outcome"]], f"{_MARKS[gate['outcome']]:<{_INDENT - 2}}")
         yield f"  {mark}{first}"
         yield from (" " * _INDENT + line for line in rest)
-    if len(gates) > SHOWN_RUNS:
-        yield f"  and {len(gates) - SHOWN_RUNS} more gates; --format json shows all of them"
+
+
+def _counted_gates(gates: Sequence[Mapping[str, Any]], paint: _Painter) -> Iterator[str]:
+    """One line per objective where there are too many runs to show each."""
+    for asked in list(dict.fromkeys(gate["gate"] for gate in gates))[:SHOWN_GATES]:
+        outcomes = [gate["outcome"] for gate in gates if gate["gate"] == asked]
+        worst = next(outcome for outcome in ("failed", "not_judged", "held") if outcome in outcomes)
+        counts = [f"{_MARKS[name].lower()} {outcomes.count(name)}" for name in _MARKS if name in outcomes]
+        mark = paint(_COLOURS[worst], f"{_MARKS[worst]:<{_INDENT - 2}}")
+        yield f"  {mark}{clean(asked)}: {', '.join(counts)} of {len(outcomes)} runs"
 
 
 def _findings(findings: Sequence[Mapping[str, Any]], paint: _Painter, width: int) -> Iterator[str]:
-    for finding in findings[:SHOWN_FINDINGS]:
-        head = f"{finding['severity'].upper()} ({finding['certainty']})"
-        title, *rest = textwrap.wrap(clean(f"{head} {finding['title']}"), width)
-        yield paint(_COLOURS[finding["severity"]], title)
-        yield from rest
-        advice = first_sentence(clean(finding["advice"]))
-        yield from textwrap.wrap(advice, width, initial_indent="  -> ", subsequent_indent="     ")
-    if len(findings) > SHOWN_FINDINGS:
-        more = len(findings) - SHOWN_FINDINGS
+    """Each code once, with its gravest finding and the number of other runs that have it."""
+    by_code: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in findings:
+        by_code.setdefault(finding["code"], []).append(finding)
+    for alike in list(by_code.values())[:SHOWN_FINDINGS]:
+        yield from _finding(alike[0], len(alike) - 1, paint, width)
+    if len(by_code) > SHOWN_FINDINGS:
+        more = len(by_code) - SHOWN_FINDINGS
         yield f"{more} more finding{'s' if more > 1 else ''}; --format html, md or json shows evidence and commands."
+
+
+def _finding(finding: Mapping[str, Any], others: int, paint: _Painter, width: int) -> Iterator[str]:
+    head = f"{finding['severity'].upper()} ({finding['certainty']})"
+    if others:
+        head += f" in run {finding['runs'][0] + 1} and {others} other{'s' if others > 1 else ''}:"
+    title, *rest = textwrap.wrap(clean(f"{head} {finding['title']}"), width)
+    yield paint(_COLOURS[finding["severity"]], title)
+    yield from rest
+    advice = first_sentence(clean(finding["advice"]))
+    yield from textwrap.wrap(advice, width, initial_indent="  -> ", subsequent_indent="     ")
