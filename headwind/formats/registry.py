@@ -17,6 +17,17 @@ from headwind.run import Run
 # one of its strings is in the text, so that a small file of one tool does not pay for all the others.
 HINTS: dict[str, tuple[str, ...]] = {
     "headwind": ("headwind.run/1",),
+    "locust": ("Request Count", "# requests", "# reqs", "num_requests"),
+    "k6": ("http_req", "iteration_duration", "iterations"),
+    "vegeta": ("[total, ", "[total,rate", "[min, mean", "[mean, 50", "[ratio]", "50th"),
+    "oha": ("Success rate:", "latencyPercentiles"),
+    "hey": ("Fastest:", "Average:"),
+    "ab": ("ApacheBench", "[#/sec]"),
+    "bombardier": ("Bombarding", "Reqs/sec", "numberOfConnections"),
+    "autocannon": ("97.5%", "p97_5", "Req/Bytes counts", "Latency (ms)", "pipelining"),
+    "h2load": (" req/s, ", "status codes:"),
+    "fortio": ("DurationHistogram", "Aggregated Function Time"),
+    # The readers above know what is theirs; wrk's takes what is left, fragments of runs included.
     "wrk": ("Running", "Making", "Thread", "threads", "Latency", "Req/", "requests"),
 }
 

@@ -1,0 +1,202 @@
+"""ApacheBench (`ab`, support/ab.c of httpd 2.x).
+
+Latencies are whole milliseconds. "Failed requests" counts a body whose length differs from the first one's, which a
+dynamic page does by itself; "Non-2xx responses" counts redirects too. A time-out ends the whole test.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from headwind.formats.documents import amount, whole
+from headwind.formats.fields import Field, blocks, fields, first, following, labels, plain, span
+from headwind.formats.text import safe_url
+from headwind.formats.units import seconds
+from headwind.histogram import percentile_key
+from headwind.run import Errors, Latency, Run
+
+_LABELS = labels(
+    {
+        "banner": r"This is ApacheBench, Version",
+        "benchmarking": r"Benchmarking (?=\S+ \(be patient\))",
+        "progress": r"(?:Completed|Finished)(?= [0-9]+ requests)",
+        "aborted": r"Total of(?= [0-9]+ requests completed)",
+        "software": r"Server Software:",
+        "host": r"Server Hostname:",
+        "port": r"Server Port:",
+        "tls": r"SSL/TLS Protocol:|TLS Server Name:",
+        "path": r"Document Path:",
+        "length": r"Document Length:",
+        "concurrency": r"Concurrency Level:",
+        "taken": r"Time taken for tests:",
+        "complete": r"Complete requests:",
+        "failed": r"Failed requests:",
+        "breakdown": r"\((?=(?:Connect|Length): [0-9]+,)",
+        "write": r"Write errors:",
+        "non_2xx": r"Non-2xx responses:",
+        "keepalive": r"Keep-Alive requests:",
+        "transferred": r"Total transferred:",
+        "body": r"Total (?:body sent|POSTed|PUT):",
+        "html": r"HTML transferred:",
+        "rate": r"Requests per second:",
+        "per_request": r"Time per request:",
+        "transfer": r"Transfer rate:",
+        "times": r"Connection Times \(ms\)",
+        "row": r"(?:Connect|Processing|Waiting|Total):(?=\s+[0-9]+\s+[0-9])",
+        "percentages": r"Percentage of the requests served within a certain time \(ms\)",
+        "percentile": r"[0-9]{1,3}%(?=\s+[0-9]+(?:\s|$|\\))",
+    }
+)
+_REPEATS = ("progress", "per_request", "row", "percentile", "tls")
+_BREAKDOWN = re.compile(r"(Connect|Receive|Length|Exceptions): ([0-9]{1,18})(?=[,)])")
+
+
+def recognises(text: str) -> bool:
+    """The banner, or the unit of the rate, are ab's alone."""
+    return "This is ApacheBench" in text or "[#/sec] (mean)" in text
+
+
+def read(text: str, source: str) -> list[Run]:
+    """The runs of ab in the text."""
+    readable = plain(text)
+    found = (_from_text(block, readable) for block in blocks(fields(readable, _LABELS), _LABELS, _REPEATS))
+    return [run for run in found if run is not None]
+
+
+def _from_text(block: list[Field], text: str) -> Run | None:
+    rate, complete, taken = _number(block, "rate"), _count(block, "complete"), _taken(block)
+    if rate is None and (complete is None or taken is None):
+        return _aborted(block)
+    transferred = _count(block, "transferred")
+    transfer = first(block, "transfer")
+    run = Run(
+        tool="ab",
+        url=_url(block),
+        lines=span(block),
+        complete=complete is not None and rate is not None,
+        connections=_count(block, "concurrency"),
+        requests=complete,
+        duration_s=taken,
+        requests_per_s=rate,
+        bytes_read=None if transferred is None else float(transferred),
+        bytes_per_s=_kilobytes(transfer),
+        latency=_latency(block, text),
+        errors=_errors(block),
+    )
+    if not run.complete:
+        run = run.warn("cut", "Parts of ab's report are missing here; what they would say is null.")
+    return _warned(run, block)
+
+
+def _aborted(block: list[Field]) -> Run | None:
+    """A test that ended early says only how many requests there had been."""
+    banner, end = first(block, "banner"), first(block, "aborted")
+    requests = whole(end.word(0)) if end else None
+    if banner is None or requests is None:
+        return None
+    return Run(tool="ab", lines=span(block), interrupted=True, requests=requests).warn(
+        "aborted",
+        f"ab gave up after {requests} requests, at a time-out or a lost connection, and printed no results.",
+    )
+
+
+def _number(block: list[Field], name: str) -> float | None:
+    field = first(block, name)
+    return amount(field.word(0)) if field else None
+
+
+def _count(block: list[Field], name: str) -> int | None:
+    field = first(block, name)
+    return whole(field.word(0)) if field else None
+
+
+def _taken(block: list[Field]) -> float | None:
+    field = first(block, "taken")
+    words = field.words if field else []
+    return amount(words[0]) if len(words) > 1 and words[1].startswith("sec") else None
+
+
+def _kilobytes(field: Field | None) -> float | None:
+    """ "Transfer rate" is in units of 1024 bytes."""
+    value = amount(field.word(0)) if field and field.word(1).startswith("[Kbytes/sec") else None
+    return None if value is None else round(value * 1024, 2)
+
+
+def _url(block: list[Field]) -> str | None:
+    host, port, path = first(block, "host"), first(block, "port"), first(block, "path")
+    name = host.word(0) if host else ""
+    if not name or path is None or path.cut or not path.rest.strip():
+        return None
+    scheme = "https" if first(block, "tls") else "http"
+    number = whole(port.word(0)) if port else None
+    default = {"http": 80, "https": 443}[scheme]
+    authority = name if number in (None, default) else f"{name}:{number}"
+    return safe_url(f"{scheme}://{authority}{path.rest.strip()}")
+
+
+def _latency(block: list[Field], text: str) -> Latency | None:
+    total = next((field for field in block if field.name == "row" and field.label.startswith("Total")), None)
+    cells = [amount(word) for word in total.words] if total else []
+    heading = first(block, "times")
+    columns = next(following(text, heading), "").split() if heading else []
+    # "min mean[+/-sd] median max"; with -S "min avg max".
+    short = len(columns) == 3 or (len(cells) == 3 and not columns)
+    names = ("min", "mean", "max") if short else ("min", "mean", "sd", "median", "max")
+    row = {name: _milliseconds(cell) for name, cell in zip(names, cells, strict=False)}
+    percentiles = {
+        percentile_key(float(field.label[:-1])): value
+        for field in block
+        if field.name == "percentile" and (value := _milliseconds(amount(field.word(0)))) is not None
+    }
+    if not row and not percentiles:
+        return None
+    if row.get("median") is not None and "50" not in percentiles:
+        percentiles = {"50": row["median"] or 0.0, **percentiles}
+    return Latency(
+        mean_s=row.get("mean"),
+        stdev_s=row.get("sd"),
+        max_s=row.get("max", percentiles.get("100")),
+        min_s=row.get("min"),
+        percentiles_s=percentiles,
+    )
+
+
+def _milliseconds(value: float | None) -> float | None:
+    return None if value is None else seconds(f"{value!r}ms")
+
+
+def _errors(block: list[Field]) -> Errors:
+    failed = _count(block, "failed")
+    if failed is None or first(block, "transferred") is None:
+        return Errors()
+    breakdown = first(block, "breakdown")
+    kinds = {name: int(count) for name, count in _BREAKDOWN.findall(breakdown.rest)} if breakdown else {}
+    known = failed == 0 or bool(kinds)
+    return Errors(
+        connect=kinds.get("Connect", 0) if known else None,
+        read=kinds.get("Receive", 0) + kinds.get("Exceptions", 0) if known else None,
+        write=_count(block, "write") or 0,
+        timeout=0,
+        status=_count(block, "non_2xx") if first(block, "non_2xx") else 0,
+    )
+
+
+def _warned(run: Run, block: list[Field]) -> Run:
+    breakdown = first(block, "breakdown")
+    different = dict(_BREAKDOWN.findall(breakdown.rest)).get("Length", "0") if breakdown else "0"
+    if different != "0":
+        run = run.warn(
+            "length_differs",
+            f'{different} of ab\'s "Failed requests" had a body of another length than the first one, as dynamic pages '
+            "have; but a connection that is closed without an answer counts there too. None of them is under errors "
+            "(ab -l accepts different lengths).",
+        )
+    if run.errors.status:
+        run = run.warn(
+            "non_2xx_includes_redirects", "ab's Non-2xx responses, here under status, count 3xx as well."
+        )
+    if run.latency is not None:
+        run = run.warn("whole_milliseconds", "ab prints latencies in whole milliseconds.")
+    finished = [field for field in block if field.name == "aborted"]
+    return replace(run, interrupted=bool(finished))
