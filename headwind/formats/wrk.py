@@ -1,22 +1,20 @@
 """wrk 1.x to 4.2, wrk2 and forks, from anything people paste: logs, notebooks, READMEs, cut anywhere.
 
-A run begins at its header or, where that is missing, at the first line that only wrk prints, and takes the lines that
-can follow in one report. What stands between, before and after is not wrk's and is left alone.
+Most of a log is not wrk's. Lines are looked at from `MAX_GAP` before one that may begin a report until no report is
+open any more; the rest is only searched for the next beginning, at the speed of a string search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from headwind.formats.exact import attach_exact, parse_line
-from headwind.formats.wrk_draft import MAX_GAP, Draft, Target, accepts, add
-from headwind.formats.wrk_finish import finish
-from headwind.formats.wrk_lines import Item, is_fence, items, service
+from headwind.formats.wrk_assemble import Assembler
+from headwind.formats.wrk_draft import MAX_GAP
+from headwind.formats.wrk_fast import whole_report
+from headwind.formats.wrk_lines import BEGINNINGS
 from headwind.run import Run
 
-_BEGINS_RUN = frozenset({"threads", "calibration", "stats", "latency", "rate"})
-_MAX_SERVICES = 64  # compose services kept apart; a log of more prefixes is not compose's
-_REMEMBERED = 4096  # reports kept to recognise a repetition in prose
+_EXACT = "headwind.wrk/1"
 
 
 def recognises(text: str) -> bool:
@@ -31,213 +29,94 @@ def read(text: str, source: str) -> list[Run]:
 
 def scan(text: str) -> Iterator[Run]:
     """The runs of a cleaned text, each as soon as its end is known."""
-    lines = text.split("\n")
-    ends_cut = lines[-1] != ""
-    if not ends_cut:
-        lines.pop()
-    numbered = list(enumerate(lines, 1))
-    yield from scan_lines(numbered, ends_cut=ends_cut)
+    return Scanner().feed(text, last=True)
 
 
-def scan_lines(lines: Iterable[tuple[int, str]], *, ends_cut: bool) -> Iterator[Run]:
-    """The runs of numbered lines; `ends_cut` tells that the last one had no newline."""
-    assembler = Assembler()
-    previous: tuple[int, str] | None = None
-    for line in lines:
-        if previous is not None:
-            yield from assembler.feed(*previous)
-        previous = line
-    if previous is not None:
-        yield from assembler.feed(*previous, cut=ends_cut)
-    yield from assembler.close()
+class Scanner:
+    """Reads a text that comes in chunks of whole lines; only the last one may end inside a line."""
 
+    def __init__(self, *, fast: bool = True) -> None:
+        self._assembler = Assembler()
+        self._fast = fast
+        self._text = ""  # what is looked at: the end of the chunk before that may still matter, and the chunk
+        self._position = 0
+        self._number = 1  # of the line that begins at the position
+        self._hits: dict[str, int] = {}
 
-class Assembler:
-    """Lines in, runs out; compose services whose lines alternate are kept apart."""
+    def feed(self, text: str, *, last: bool = False) -> Iterator[Run]:
+        """The runs that end in this chunk of a cleaned text, in their order."""
+        # Pastes from tables and editors have tabs where wrk has spaces.
+        text = text.replace("\t", " ").replace("&nbsp;", " ")
+        self._text = self._text[self._position :] + text
+        self._position = 0
+        self._hits = dict.fromkeys(BEGINNINGS, -1)
+        fast_until = self._fast_until(last=last)
+        while self._position < len(self._text):
+            if not self._assembler.idle(self._number):
+                yield from self._line()
+                continue
+            hit = self._next_hit()
+            if hit < 0:
+                break
+            start = self._text.rfind("\n", self._position, hit) + 1 or self._position
+            if start < fast_until and (found := self._whole_report(start)):
+                yield from found
+                continue
+            self._advance(self._back(start, MAX_GAP))
+            while self._position <= hit:
+                yield from self._line()
+        if last:
+            self._advance(len(self._text))
+            ends_cut = bool(self._text) and not self._text.endswith("\n")
+            yield from self._assembler.close(self._number - (not ends_cut))
+        elif self._assembler.idle(self._number):
+            self._advance(self._back(len(self._text), MAX_GAP))
 
-    def __init__(self) -> None:
-        self._threads: dict[str | None, _Thread] = {}
-
-    def feed(self, number: int, line: str, *, cut: bool = False) -> list[Run]:
-        """The runs that this line shows to be over."""
-        key = service(line)
-        thread = self._threads.get(key)
-        if thread is None:
-            if len(self._threads) >= _MAX_SERVICES:
-                key = None
-            thread = self._threads.setdefault(key, _Thread())
-        thread.line(number, line, cut=cut)
-        return thread.take()
-
-    def close(self) -> list[Run]:
-        """The runs that were still open at the end of the text."""
-        runs: list[Run] = []
-        for thread in self._threads.values():
-            thread.end()
-            runs += thread.take()
+    def _line(self) -> list[Run]:
+        """Give the line at the position to the assembler."""
+        end = self._text.find("\n", self._position)
+        cut = end < 0
+        line = self._text[self._position :] if cut else self._text[self._position : end]
+        runs = self._assembler.feed(self._number, line, cut=cut)
+        self._position = len(self._text) if cut else end + 1
+        self._number += not cut
         return runs
 
+    def _whole_report(self, start: int) -> list[Run] | None:
+        """The run of a report in wrk's plainest form, read at once."""
+        number = self._number + self._text.count("\n", self._position, start)
+        report = whole_report(self._text, start, number)
+        if report is None:
+            return None
+        runs = [*self._assembler.pass_report(report.keys), report.run]
+        self._number, self._position = number + report.lines, report.end
+        return runs
 
-class _Thread:
-    """The reports of one source of lines."""
+    def _fast_until(self, *, last: bool) -> int:
+        """Where a report must begin so that a line of exact figures behind it would be in sight."""
+        if not self._fast or _EXACT in self._text:
+            return 0
+        return len(self._text) if last else self._back(len(self._text), 4 * MAX_GAP)
 
-    def __init__(self) -> None:
-        self._draft: Draft | None = None
-        self._held: list[Draft] = []  # headers with nothing behind: cut runs, or the several URLs of one run
-        self._done: list[Run] = []
-        self._seen: dict[tuple[str, ...], None] = {}
-        self._last_content = 0
+    def _next_hit(self) -> int:
+        """Where the next string stands that may begin a report; -1 where there is none in the chunk."""
+        nearest = -1
+        for string, at in self._hits.items():
+            if at < self._position and at != len(self._text):
+                at = self._text.find(string, self._position)
+                self._hits[string] = at = len(self._text) if at < 0 else at
+            if at < len(self._text) and (nearest < 0 or at < nearest):
+                nearest = at
+        return nearest
 
-    def line(self, number: int, line: str, *, cut: bool) -> None:
-        draft = self._draft
-        taken = False
-        for item in items(line, number, cut=cut):
-            self._item(item)
-            taken = True
-        if taken or not line or line.isspace():
-            return
-        if not cut:
-            self._last_content = number
-        if draft is None:
-            return
-        if is_fence(line) and (draft.has_results or draft.has_threads):
-            self._finish()
-        elif line.lstrip().startswith("^C") and draft.has_header and not draft.has_totals:
-            draft.interrupted = True
+    def _back(self, start: int, lines: int) -> int:
+        """The beginning of the line so many before the one that begins at `start`, not before the position."""
+        for _ in range(lines):
+            if start <= self._position:
+                break
+            start = self._text.rfind("\n", self._position, start - 1) + 1
+        return max(start, self._position)
 
-    def end(self) -> None:
-        draft = self._draft
-        if draft and draft.has_header and not draft.has_threads and self._last_content <= draft.last_line:
-            draft.has_threads = True  # the text ends right behind the header: a run that was cut there
-        self._finish()
-        self._flush_held()
-
-    def take(self) -> list[Run]:
-        done, self._done = self._done, []
-        return done
-
-    def _item(self, item: Item) -> None:
-        kind = item.kind
-        if kind in ("header", "making"):
-            self._begin_with_header(item)
-        elif kind in ("part", "overall"):
-            self._begin_part(item)
-        elif kind == "foreign":
-            if self._draft and not self._draft.has_threads:
-                self._draft.foreign = True
-        else:
-            self._body(item)
-        if self._draft and "^C" in item.match.string[: item.match.start()]:
-            self._draft.interrupted = True
-
-    def _body(self, item: Item) -> None:
-        draft = self._draft
-        if draft and self._expired(draft, item):
-            self._finish()
-            draft = None
-        if draft and (draft.foreign or (accepts(draft, item) and add(draft, item))):
-            if draft.has_results:
-                self._flush_held()
-            return
-        if item.kind not in _BEGINS_RUN or (draft and accepts(draft, item)):
-            return
-        fresh = Draft(item.line, item.line)
-        if add(fresh, item):
-            self._finish()
-            self._draft = fresh
-
-    def _begin_with_header(self, item: Item) -> None:
-        draft = self._draft
-        if (
-            draft
-            and draft.has_header
-            and draft.has_threads
-            and not draft.has_results
-            and not draft.calibrations
-        ):
-            if not draft.foreign:
-                self._held.append(draft)
-            self._draft = None
-        self._finish()
-        self._draft = Draft(item.line, item.line, has_header=True)
-        if item.kind == "header":
-            self._draft.planned, self._draft.url = item.match["header"], item.text("url")
-        else:
-            self._draft.making, self._draft.url = item.text("making"), item.text("making_url")
-
-    def _begin_part(self, item: Item) -> None:
-        """DeathStarBench's wrk2: `Test Results @ URL` and `Overall Statistics` of several URLs in one run."""
-        before = self._draft
-        headers = [*self._held, *([before] if before else [])]
-        self._held = []
-        first = headers[0] if headers else None
-        part = Draft(
-            item.line, item.line, planned=first.planned if first else None, has_header=first is not None
-        )
-        part.several_urls = True
-        targets = before.targets if before and before.targets else [_target(draft) for draft in headers]
-        part.targets = targets
-        part.calibrations = max((draft.calibrations for draft in headers), default=0)
-        part.url = item.text("part") if item.kind == "part" else None
-        part.has_threads = bool(targets)
-        chosen = [target for target in targets if part.url in (None, target.url)]
-        part.threads = _sum(target.threads for target in chosen)
-        part.connections = _sum(target.connections for target in chosen)
-        if before and before.has_results:
-            self._finish()
-        elif first:
-            part.first_line = first.first_line
-        self._draft = part
-
-    def _expired(self, draft: Draft, item: Item) -> bool:
-        """A threads line or a header in prose, with nothing of wrk's behind, belongs to nothing that comes later."""
-        alone = (
-            not (draft.has_header and draft.has_threads) and not draft.has_results and not draft.calibrations
-        )
-        return alone and not draft.foreign and item.line - draft.last_line > MAX_GAP
-
-    def _finish(self) -> None:
-        draft, self._draft = self._draft, None
-        if draft is None or draft.foreign or not _is_run(draft) or self._repeats(draft):
-            return
-        self._flush_held()
-        run = finish(draft)
-        exact = parse_line(draft.exact) if draft.exact else None
-        self._done.append(attach_exact(run, exact) if exact else run)
-
-    def _flush_held(self) -> None:
-        held, self._held = self._held, []
-        self._done += map(finish, held)
-
-    def _repeats(self, draft: Draft) -> bool:
-        """A fragment without a header whose every figure an earlier report has: prose that repeats it."""
-        keys = [tuple(key) for key in (draft.latency, _totals(draft)) if key]
-        known = bool(keys) and all(key in self._seen for key in keys)
-        for key in keys:
-            self._seen[key] = None
-        while len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return known and not (draft.has_header or draft.has_threads)
-
-
-def _is_run(draft: Draft) -> bool:
-    """Whether enough came to be a report of wrk, and not a sentence that mentions one of its lines."""
-    if draft.has_header and draft.has_threads:
-        return True
-    # Totals alone are no run: other tools and scripts print them too.
-    return bool(draft.calibrations or draft.has_stats or draft.latency or draft.rate)
-
-
-def _totals(draft: Draft) -> tuple[str, ...] | None:
-    if not draft.has_totals:
-        return None
-    return (draft.requests or "", draft.runtime or "", draft.read or "")
-
-
-def _target(draft: Draft) -> Target:
-    return Target(draft.url, draft.threads, draft.connections)
-
-
-def _sum(counts: Iterable[str | None]) -> str | None:
-    whole = [int(count) for count in counts if count and len(count) < 10]
-    return str(sum(whole)) if whole else None
+    def _advance(self, position: int) -> None:
+        self._number += self._text.count("\n", self._position, position)
+        self._position = position

@@ -75,14 +75,21 @@ class Draft:
 
     @property
     def finished(self) -> bool:
-        """wrk's last two lines came: what follows is printed by Lua or by others."""
-        return self.has_per_second and self.transfer is not None
+        """Statistics and wrk's last two lines came: what follows is printed by Lua or by others."""
+        return self.has_per_second and self.transfer is not None and self.latency is not None
+
+    @property
+    def in_table(self) -> bool:
+        """Rows of a latency distribution or of its spectrum may come."""
+        return self.open_distribution is not None or (bool(self.distributions) and not self.has_totals)
 
 
 def accepts(draft: Draft, item: Item) -> bool:
     """Whether the item belongs to the run, by what came before and how far away it was."""
     if draft.has_results and item.line - draft.last_line > MAX_GAP:
         return False
+    if draft.finished:
+        return item.kind == "exact"
     match item.kind:
         case "threads":
             return not (draft.has_threads or draft.has_results or draft.calibrations)
@@ -129,7 +136,7 @@ def _calibration(draft: Draft, item: Item) -> bool:
 
 def _stats(draft: Draft, item: Item) -> bool:
     draft.has_stats = True
-    words = item.match["stats"].replace("+/-", " +/- ").split()
+    words = item.match["columns"].replace("+/-", " +/- ").split()
     columns = tuple(_without_share(words))
     if len(columns) >= 4:
         draft.columns = columns
@@ -159,8 +166,8 @@ def _rate(draft: Draft, item: Item) -> bool:
 
 
 def _distribution(draft: Draft, item: Item) -> bool:
-    name = "uncorrected" if "Uncorrected" in item.match["distribution"] else "recorded"
-    if "Hdr" in item.match["distribution"]:
+    name = "uncorrected" if "Uncorrected" in item.match["table"] else "recorded"
+    if "Hdr" in item.match["table"]:
         draft.hdr = True
     draft.open_distribution = None if name in draft.distributions else name
     draft.distribution_line = item.line
@@ -177,10 +184,10 @@ def _percent(draft: Draft, item: Item) -> bool:
     if rows and float(key) <= float(next(reversed(rows))):
         draft.open_distribution = None  # ranks ascend: this belongs to another table
         return False
-    value = item.text("percentile")
+    value = item.text("value")
     # "1.35m" at the very end of the text may be the beginning of "1.35ms".
-    if value is None and item.match["percentile"].endswith("s"):
-        value = item.match["percentile"]
+    if value is None and item.match["value"].endswith("s"):
+        value = item.match["value"]
     if value is not None:
         rows[key] = value
     draft.distribution_line = item.line
@@ -229,8 +236,8 @@ def _transfer(draft: Draft, item: Item) -> bool:
 def _summary(draft: Draft, item: Item) -> bool:
     draft.hdr = True
     table = "uncorrected" if "uncorrected" in draft.distributions else "recorded"
-    if item.match["summary"] != "Buckets":
-        draft.summaries.setdefault(f"{table} {item.match['summary']}", item.match["summary_tail"])
+    if item.match["name"] != "Buckets":
+        draft.summaries.setdefault(f"{table} {item.match['name']}", item.match["figures"])
     draft.open_distribution = None
     return True
 

@@ -11,6 +11,7 @@ from headwind.formats.text import safe_url
 from headwind.formats.wrk_draft import Draft
 from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, ReadWarning, Run, ThreadRate
 
+SLOWEST_IN_DEFAULT_TIMEOUT_S = WRK_DEFAULT_TIMEOUT_S + 0.005  # Max is printed with two decimals
 IMPOSSIBLE_S = 1e9  # some 30 years: a clock that stepped back during the run prints 2**64 microseconds
 _CUT_MEAN = re.compile(r"[0-9]{4}\.[0-9]{2}m")
 _RATE = re.compile(r"[0-9]+\.[0-9]{2}")
@@ -34,6 +35,9 @@ class Notes:
 def finish(draft: Draft) -> Run:
     """The Run of a draft; the exact object a script printed is not joined here (`headwind.formats.exact`)."""
     note = Notes()
+    planned_s, rounded = planned_duration(draft.planned) if draft.planned else (None, None)
+    if rounded:
+        note.warnings.append(rounded)
     is_wrk2 = draft.calibrations > 0 or draft.hdr or draft.several_urls or _is_wrk2_rate(draft.rate)
     requests = units.whole(draft.requests) if draft.requests else None
     duration_s = _duration(draft.runtime, note)
@@ -46,11 +50,11 @@ def finish(draft: Draft) -> Run:
     errors = _errors(draft, complete, note)
     run = Run(
         tool="wrk2" if is_wrk2 else "wrk",
-        url=_url(draft.url),
+        url=clean_url(draft.url) if draft.url else None,
         lines=(draft.first_line, draft.last_line),
         complete=complete,
-        interrupted=_interrupted(draft, duration_s),
-        planned_duration_s=_planned(draft.planned, note),
+        interrupted=interrupted(draft.planned, duration_s, seen=draft.interrupted),
+        planned_duration_s=planned_s,
         threads=units.whole(draft.threads) if draft.threads else None,
         connections=units.whole(draft.connections) if draft.connections else None,
         requests=requests,
@@ -81,21 +85,29 @@ def _is_wrk2_rate(rate: list[str] | None) -> bool:
     return rate is not None and rate[:2] == ["-nan", "-nan"]
 
 
-def _url(printed: str | None) -> str | None:
-    return safe_url(printed.rstrip(_URL_END)) or None if printed else None
+def clean_url(printed: str) -> str | None:
+    """The URL of a header without what the text around it glued on, and without secrets; None where nothing is left."""
+    return safe_url(printed.rstrip(_URL_END)) or None
 
 
-def _planned(token: str | None, note: Notes) -> float | None:
-    if token is None:
-        return None
-    planned_s = units.seconds(token)
-    if not token.endswith("s"):
-        note(
-            "header_rounded",
-            f"The header's {token} is rounded: wrk prints 51 s and more in whole minutes, so a minute stands for 51 to"
-            " 89 s, two for 90 to 150 s.",
-        )
-    return planned_s
+def planned_duration(token: str) -> tuple[float | None, ReadWarning | None]:
+    """The header's duration in seconds, and the warning that it is rounded where it is."""
+    if token.endswith("s"):
+        return units.seconds(token), None
+    return units.seconds(token), ReadWarning(
+        "header_rounded",
+        f"The header's {token} is rounded: wrk prints 51 s and more in whole minutes, so a minute stands for 51 to"
+        " 89 s, two for 90 to 150 s.",
+    )
+
+
+def interrupted(planned: str | None, duration_s: float | None, *, seen: bool = False) -> bool:
+    """Whether the run ended before its time; `seen` where a ^C stands in the text and no figure tells otherwise."""
+    shortest_s = _shortest_planned_s(planned) if planned else None
+    if shortest_s is None or duration_s is None:
+        return seen
+    # wrk ends at the first 100-ms tick after its time; wrk2's clock may be some per mille early.
+    return duration_s < 0.98 * shortest_s - 0.1
 
 
 def _shortest_planned_s(token: str) -> float | None:
@@ -104,14 +116,6 @@ def _shortest_planned_s(token: str) -> float | None:
     if planned_s is None or token.endswith("s"):
         return planned_s
     return 51.0 if planned_s <= 60 else planned_s - 30.0
-
-
-def _interrupted(draft: Draft, duration_s: float | None) -> bool:
-    shortest_s = _shortest_planned_s(draft.planned) if draft.planned else None
-    if shortest_s is None or duration_s is None:
-        return draft.interrupted
-    # wrk ends at the first 100-ms tick after its time; wrk2's clock may be some per mille early.
-    return duration_s < 0.98 * shortest_s - 0.1
 
 
 def _seconds(token: str, note: Notes, *, is_mean: bool = False) -> float | None:
@@ -185,8 +189,18 @@ def _column(tokens: Mapping[str, str], name: str, note: Notes) -> float | None:
 def _percentiles(rows: Mapping[str, str], note: Notes) -> dict[str, float]:
     if _is_nothing(list(rows.values())):
         return {}
-    values = {key: _seconds(token, note) for key, token in rows.items()}
-    return {key: value for key, value in values.items() if value is not None}
+    found: dict[str, float] = {}
+    for key, token in rows.items():
+        value = _seconds(token, note)
+        if value == 0 and found and max(found.values()) > 0:
+            # wrk answers 0 for a rank beyond its samples; percentiles never fall.
+            note(
+                "percentile_not_recorded",
+                f"The {key} % percentile is printed as 0 above others: wrk had none.",
+            )
+        elif value is not None:
+            found[key] = value
+    return found
 
 
 def _from_send(draft: Draft, note: Notes) -> Latency | None:
@@ -262,7 +276,7 @@ def _count(token: str, note: Notes) -> int | None:
 def _with_late(run: Run, note: Notes) -> Run:
     """Timeouts are answers that came late, above a limit that wrk prints nowhere: its default, unless Max is higher."""
     slowest = run.latency.max_s if run.latency else None
-    if slowest is not None and slowest > WRK_DEFAULT_TIMEOUT_S + 0.005:  # printed with two decimals
+    if slowest is not None and slowest > SLOWEST_IN_DEFAULT_TIMEOUT_S:
         note(
             "timeout_not_default",
             f"The slowest recorded answer took {slowest:.2f} s, so wrk ran with a --timeout above its default of 2 s,"
@@ -290,15 +304,19 @@ def _note_what_is_missing(draft: Draft, run: Run, note: Notes) -> None:
         note("cut", f"The text is cut: {', '.join(missing)} missing or not whole.")
 
 
-def _note_what_disagrees(run: Run, note: Notes) -> None:
+def totals_agree(requests: int, duration_s: float, requests_per_s: float) -> bool:
     """requests / duration against Requests/sec, each within what it is printed to; wrk computes one from the other."""
-    if not (run.requests and run.duration_s and run.requests_per_s):
-        return
-    unit_s = 60.0 if run.duration_s >= 51 else 1.0 if run.duration_s >= 1 else 1e-3
+    unit_s = 60.0 if duration_s >= 51 else 1.0 if duration_s >= 1 else 1e-3
     half_s = 0.0051 * unit_s
-    fastest = run.requests / max(run.duration_s - half_s, 1e-9) + 0.0051
-    slowest = run.requests / (run.duration_s + half_s) - 0.0051
-    if not slowest <= run.requests_per_s <= fastest:
+    fastest = requests / max(duration_s - half_s, 1e-9) + 0.0051
+    slowest = requests / (duration_s + half_s) - 0.0051
+    return slowest <= requests_per_s <= fastest
+
+
+def _note_what_disagrees(run: Run, note: Notes) -> None:
+    if run.requests is None or not run.duration_s or run.requests_per_s is None:
+        return
+    if not totals_agree(run.requests, run.duration_s, run.requests_per_s):
         note(
             "totals_disagree",
             f"{run.requests} requests in {run.duration_s:g} s are not {run.requests_per_s:g} per second: the text was"

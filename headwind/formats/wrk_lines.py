@@ -14,67 +14,115 @@ from dataclasses import dataclass
 _TIME_UNIT = r"(?:us|ms|s|m|h|[µμ]s|Âµs|Î¼s|┬╡s|╬╝s|[?\ufffd]s)"
 _DURATION = rf"(?:[-+]?(?:nan|inf)|[0-9]+(?:\.[0-9]+)?){_TIME_UNIT}?"
 TOKEN = re.compile(
-    rf"[ \t]*([-+]?(?:nan|inf)(?:{_TIME_UNIT}|%|(?![A-Za-z]))"
+    rf" *([-+]?(?:nan|inf)(?:{_TIME_UNIT}|%|(?![A-Za-z]))"
     # Two decimals end a number, so that touching columns (1000.00ms1000.00ms) come apart.
     rf"|[0-9]+(?:\.[0-9]{{1,3}})?(?:{_TIME_UNIT}(?![A-Za-z])|[kKMGTP](?![A-Za-z])|%)?)"
 )
 
-# One alternative for each kind of line; the first group inside names the kind. What follows a row's name is read by
-# `tokens`, so that a row cut anywhere still gives the columns that are whole.
-ITEM = re.compile(
-    rf"""
-    (?<![A-Za-z0-9])Running[ \t]+(?P<header>[0-9]+(?:\.[0-9]+)?[smh])[ \t]+test[ \t]+@[ \t]*(?P<url>\S*)
-    | (?<![A-Za-z0-9])Making[ \t]+(?P<making>[0-9]+)[ \t]+requests[ \t]+to[ \t]+(?P<making_url>\S*)
-    | (?<![A-Za-z0-9])Test[ \t]Results[ \t]@[ \t]*(?P<part>\S*)
-    | (?P<overall>-Overall[ \t]Statistics-)
-    | (?<![\w.,])(?P<threads>[0-9]+)[ \t]+threads?[ \t]+and[ \t]+(?P<connections>[0-9]+)
-      (?P<threads_tail>[ \t]+conn[a-z]*)?
-    | Thread[ \t]calibration:[ \t]*(?P<calibration>mean)
-    | Thread[ \t]+Stats(?P<stats>(?:[ \t]+(?:Avg|Stdev|Min|Max|[0-9.]+%|\+/-[ \t]*Stdev))+)
-    | (?<![A-Za-z0-9])Latency[ \t]+Distribution
-      (?P<distribution>(?:[ \t]*\(HdrHistogram[ \t]*-[ \t]*(?:Recorded|Uncorrected))?)
-    | (?<![A-Za-z0-9])Latency:?(?P<latency>)[ \t]+(?=[-+0-9ni])
-    | (?<![A-Za-z0-9])Req/[Ss]ec:?(?P<rate>)[ \t]+(?=[-+0-9ni])
-    | (?<![\w.,])(?P<percent>[0-9]{{1,3}}(?:\.[0-9]+)?)%[ \t]+(?P<percentile>{_DURATION})(?![\w.%])
-    | (?<![\w.,-])(?P<requests>[0-9]+)[ \t]+requests[ \t]+in[ \t]+(?P<runtime>{_DURATION})
-      (?P<read>,[ \t]*(?P<bytes>[0-9a-z.+-]+[KMGTPk]?B)[ \t]+read)?
-    | Socket[ \t]+errors:(?P<socket>[^\n]*)
-    | Non-2xx[ \t]+or[ \t]+3xx[ \t]+responses:[ \t]*(?P<status>-?[0-9]+)
-    | (?<![A-Za-z0-9])Requests/sec:[ \t]*(?P<per_second>-?(?:nan|inf)|[0-9]+(?:\.[0-9]*)?)
-    | (?<![A-Za-z0-9])Transfer/sec:[ \t]*(?P<transfer>-?(?:nan|inf)B|[0-9]+(?:\.[0-9]*)?[KMGTPk]?B?)
-    | \#\[(?P<summary>Mean|Max|Buckets)(?P<summary_tail>[^\]\n]*)\]?
-    | (?P<spectrum>Percentile[ \t]+TotalCount|(?<![\w.])[0-9]+\.[0-9]{{3}}[ \t]+[01]\.[0-9]{{6}}[ \t]+[0-9]+)
-    | headwind\.wrk/1[ \t]+(?P<exact>\{{[^\n]*)
-    | (?P<foreign>goroutine\(s\)[ \t]running)
-    """,
-    re.VERBOSE,
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """One kind of line: a string that is always in it, how far before that string it may begin, and its shape."""
+
+    kind: str
+    literal: str
+    before: int
+    shape: re.Pattern[str]
+
+
+def _pattern(kind: str, literal: str, shape: str, *, before: int = 0) -> _Pattern:
+    return _Pattern(kind, literal, before, re.compile(shape))
+
+
+# A row's columns are read by `Item.tokens`, so that a row cut anywhere still gives the columns that are whole.
+_NOT_IN_WORD = r"(?<![A-Za-z0-9])"
+_PATTERNS = (
+    _pattern(
+        "header",
+        "test @",
+        rf"{_NOT_IN_WORD}Running +(?P<planned>[0-9]+(?:\.[0-9]+)?[smh]) +test @ *(?P<url>\S*)",
+        before=40,
+    ),
+    _pattern(
+        "making",
+        "requests to",
+        rf"{_NOT_IN_WORD}Making +(?P<making>[0-9]+) +requests to +(?P<url>\S*)",
+        before=40,
+    ),
+    _pattern("part", "Test Results @", rf"{_NOT_IN_WORD}Test Results @ *(?P<url>\S*)", before=1),
+    _pattern("overall", "Overall Statistics", r"-Overall Statistics-", before=1),
+    _pattern(
+        "threads",
+        "thread",
+        r"(?<![\w.,])(?P<threads>[0-9]+) +threads? +and +(?P<connections>[0-9]+)(?= +conn| *$| +con?$| +c$)",
+        before=40,
+    ),
+    _pattern("calibration", "Thread calibration", r"Thread calibration: *mean"),
+    _pattern(
+        "stats", "Thread Stats", r"Thread Stats(?P<columns>(?: +(?:Avg|Stdev|Min|Max|[0-9.]+%|\+/- *Stdev))+)"
+    ),
+    _pattern(
+        "distribution",
+        "Latency Distribution",
+        rf"{_NOT_IN_WORD}Latency Distribution(?P<table>(?: *\(HdrHistogram *- *(?:Recorded|Uncorrected))?)",
+        before=1,
+    ),
+    _pattern("latency", "Latency", rf"{_NOT_IN_WORD}Latency:? +(?=[-+0-9ni])", before=1),
+    _pattern("rate", "Req/", rf"{_NOT_IN_WORD}Req/[Ss]ec:? +(?=[-+0-9ni])", before=1),
+    _pattern(
+        "requests",
+        "requests in",
+        rf"(?<![\w.,-])(?P<requests>[0-9]+) +requests in +(?P<runtime>{_DURATION})"
+        r"(?P<read>, *(?P<bytes>[0-9a-z.+-]+[KMGTPk]?B) +read)?",
+        before=40,
+    ),
+    _pattern("socket", "Socket errors:", r"Socket errors:(?P<socket>[^\n]*)"),
+    _pattern("status", "Non-2xx", r"Non-2xx or 3xx responses: *(?P<status>-?[0-9]+)"),
+    _pattern(
+        "per_second",
+        "Requests/sec",
+        rf"{_NOT_IN_WORD}Requests/sec: *(?P<per_second>-?(?:nan|inf)|[0-9]+(?:\.[0-9]*)?)",
+        before=1,
+    ),
+    _pattern(
+        "transfer",
+        "Transfer/sec",
+        rf"{_NOT_IN_WORD}Transfer/sec: *(?P<transfer>-?(?:nan|inf)B|[0-9]+(?:\.[0-9]*)?[KMGTPk]?B?)",
+        before=1,
+    ),
+    _pattern("summary", "#[", r"#\[(?P<name>Mean|Max|Buckets)(?P<figures>[^\]\n]*)\]?"),
+    _pattern("spectrum", "TotalCount", r"Percentile +TotalCount", before=40),
+    _pattern("exact", "headwind.wrk/1", r"headwind\.wrk/1 +(?P<exact>\{[^\n]*)"),
+    _pattern("foreign", "goroutine(s)", r"goroutine\(s\) running"),
 )
-# The group that closes last in each alternative with several groups, and the kind of line it means.
-_KIND_OF_LAST = {
-    "url": "header",
-    "making_url": "making",
-    "connections": "threads",
-    "threads_tail": "threads",
-    "percentile": "percent",
-    "runtime": "requests",
-    "read": "requests",
-    "summary_tail": "summary",
-}
-_FENCE = re.compile(r"^[^A-Za-z0-9]*(?:```|~~~|</pre>|</code>)[^A-Za-z0-9]*[a-z]{0,8}\s*$")
-_COMPOSE = re.compile(r"^[ \t]*([A-Za-z0-9][A-Za-z0-9_.-]{0,62})[ \t]*\|(?:[ \t]|$)")
+# These two look like much else, so they are asked only where a table is open.
+_PERCENT = _pattern(
+    "percent",
+    "%",
+    rf"(?<![\w.,])(?P<percent>[0-9]{{1,3}}(?:\.[0-9]+)?)% +(?P<value>{_DURATION})(?![\w.%])",
+    before=12,
+)
+_SPECTRUM_ROW = _pattern("spectrum", ".", r"(?<![\w.])[0-9]+\.[0-9]{3} +[01]\.[0-9]{6} +[0-9]+", before=400)
+_OF_TABLES = (_PERCENT, _SPECTRUM_ROW)
+
+# Every line that can begin a report has one of these (a threads line alone begins none), however it is surrounded.
+BEGINNINGS = ("test @", "requests to", "Thread ", "Latency")
+
+_FENCE = re.compile(r"[^A-Za-z0-9]*(?:```|~~~|</pre>|</code>)[^A-Za-z0-9]*[a-z]{0,8}\s*")
+_COMPOSE = re.compile(r" *([A-Za-z0-9][A-Za-z0-9_.-]{0,62}) *\|(?: |$)")
 _ESCAPED_BREAK = re.compile(r"\\+r\\+n|\\+n|\\+r")
 _ESCAPED_CHARACTER = re.compile(r"\\+u([0-9A-Fa-f]{4})")
-_HTML_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?pre|/h[1-6])(?:\s[^<>]*)?/?>", re.I)
+_HTML_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?pre|/h[1-6])(?:\s[^<>]{0,200})?/?>", re.I)
 _HTML_TAG = re.compile(
     r"</?(?:a|b|i|u|em|strong|code|samp|tt|kbd|var|span|font|td|th|table|tbody|ul|ol|small|big|sub|sup|details"
-    r"|summary|blockquote|center|figure|html|body)(?:\s[^<>]*)?/?>",
+    r"|summary|blockquote|center|figure|html|body)(?:\s[^<>]{0,200})?/?>",
     re.I,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One recognised line of wrk: its kind (a group of ITEM), the match, and whether the text ends inside it."""
+    """One recognised line of wrk: its kind, the match, and whether the text ends inside it."""
 
     kind: str
     match: re.Match[str]
@@ -83,14 +131,14 @@ class Item:
 
     def text(self, group: str) -> str | None:
         """A group's text; None where the end of the text touches it, so that more may have followed."""
-        value = self.match[group]
+        value: str | None = self.match[group]
         return None if value is None or self.match.end(group) == self.cut_at else value
 
-    def tokens(self, start: int | None = None) -> list[str]:
+    def tokens(self) -> list[str]:
         """The columns that follow, up to the first thing that is none; a last one is left out where the end of the
         text touches it and more could have followed ("309.13m" of "309.13ms", but not "2.00s")."""
         found = []
-        position = self.match.end() if start is None else start
+        position = self.match.end()
         while match := TOKEN.match(self.match.string, position):
             position = match.end()
             if position == self.cut_at and not match[1].endswith(("s", "%", "k", "M", "G", "T", "P")):
@@ -99,20 +147,35 @@ class Item:
         return found
 
 
-def items(line: str, number: int, *, cut: bool = False) -> Iterator[Item]:
-    """The items of one physical line in their order; `cut` when the text ends on it without a newline."""
+def items(line: str, number: int, *, cut: bool = False, in_table: bool = False) -> list[Item]:
+    """The items of one physical line in their order.
+
+    `cut` when the text ends on it without a newline; `in_table` where a latency distribution or a spectrum is open,
+    whose rows are looked for only then.
+    """
+    found: list[Item] = []
+    if not (in_table or any(pattern.literal in line for pattern in _PATTERNS)):
+        return found
     pieces = _logical(line)
     for index, piece in enumerate(pieces):
         cut_at = len(piece) if cut and index == len(pieces) - 1 else None
-        for match in ITEM.finditer(piece):
-            last = match.lastgroup or ""
-            kind = _KIND_OF_LAST.get(last, last)
-            yield Item(kind, match, number, cut_at)
+        here = [
+            Item(pattern.kind, match, number, cut_at)
+            for pattern in (
+                *_PATTERNS,
+                *(_OF_TABLES if in_table or len(pieces) > 1 or len(piece) > 200 else ()),
+            )
+            for match in _matches(pattern, piece)
+        ]
+        if len(here) > 1:
+            here.sort(key=lambda item: item.match.start())
+        found += here
+    return found
 
 
 def is_fence(line: str) -> bool:
     """A line that only ends a code block."""
-    return ("`" in line or "~" in line or "<" in line) and _FENCE.match(line) is not None
+    return ("`" in line or "~" in line or "<" in line) and _FENCE.fullmatch(line) is not None
 
 
 def service(line: str) -> str | None:
@@ -121,11 +184,16 @@ def service(line: str) -> str | None:
     return match[1] if match else None
 
 
+def _matches(pattern: _Pattern, piece: str) -> Iterator[re.Match[str]]:
+    at = piece.find(pattern.literal)
+    return pattern.shape.finditer(piece, max(0, at - pattern.before)) if at >= 0 else iter(())
+
+
 def _logical(line: str) -> list[str]:
     """The lines that one physical line stands for."""
     if "\\" in line:
         line = _ESCAPED_CHARACTER.sub(lambda match: chr(int(match[1], 16)), line)
-        line = _ESCAPED_BREAK.sub("\n", line).replace("\\t", "\t").replace('\\"', '"').replace("\\/", "/")
+        line = _ESCAPED_BREAK.sub("\n", line).replace("\\t", " ").replace('\\"', '"').replace("\\/", "/")
     if "<" in line:
         line = _HTML_TAG.sub("", _HTML_BREAK.sub("\n", line))
     if "&" in line and ";" in line:

@@ -1,0 +1,244 @@
+"""Lines of wrk and wrk2 in, runs out: where a run begins and ends, which runs are one and which are none.
+
+A run begins at its header or, where that is missing, at the first line that only wrk prints, and takes the lines that
+can follow in one report. What stands between, before and after is not wrk's and is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headwind.formats.exact import attach_exact, parse_line
+from headwind.formats.wrk_draft import MAX_GAP, Draft, Target, accepts, add
+from headwind.formats.wrk_finish import finish
+from headwind.formats.wrk_lines import Item, is_fence, items, service
+from headwind.run import Run
+
+_BEGINS_RUN = frozenset({"threads", "calibration", "stats", "latency"})
+_MAX_SERVICES = 64  # compose services kept apart; a log of more prefixes is not compose's
+_REMEMBERED = 4096  # reports kept to recognise a repetition in prose
+
+
+class Assembler:
+    """Lines in, runs out; compose services whose lines alternate are kept apart."""
+
+    def __init__(self) -> None:
+        self._threads: dict[str | None, _Thread] = {}
+
+    def feed(self, number: int, line: str, *, cut: bool = False) -> list[Run]:
+        """The runs that this line shows to be over."""
+        key = service(line)
+        thread = self._threads.get(key)
+        if thread is None:
+            if len(self._threads) >= _MAX_SERVICES:
+                key = None
+            thread = self._threads.setdefault(key, _Thread())
+        thread.line(number, line, cut=cut)
+        return thread.take()
+
+    def idle(self, number: int) -> bool:
+        """Whether no line from `number` on can belong to a report that is open now, whatever it says."""
+        return all(thread.idle(number) for thread in self._threads.values())
+
+    def pass_report(self, keys: Iterable[tuple[str, ...]]) -> list[Run]:
+        """A whole report was read elsewhere: what its header would have closed, and its figures remembered."""
+        thread = self._threads.setdefault(None, _Thread())
+        thread.pass_report(keys)
+        return thread.take()
+
+    def close(self, last_line: int) -> list[Run]:
+        """The runs that were still open at the end of the text, whose last line had that number."""
+        runs: list[Run] = []
+        for thread in self._threads.values():
+            thread.end(last_line)
+            runs += thread.take()
+        return runs
+
+
+class _Thread:
+    """The reports of one source of lines."""
+
+    def __init__(self) -> None:
+        self._draft: Draft | None = None
+        self._held: list[Draft] = []  # headers with nothing behind: cut runs, or the several URLs of one run
+        self._done: list[Run] = []
+        self._seen: dict[tuple[str, ...], None] = {}
+        self._last_content = 0
+
+    def line(self, number: int, line: str, *, cut: bool) -> None:
+        draft = self._draft
+        taken = False
+        for item in items(line, number, cut=cut, in_table=draft is not None and draft.in_table):
+            self._item(item)
+            taken = True
+        if taken or not line or line.isspace():
+            return
+        if not cut:
+            self._last_content = number
+        if draft is None:
+            return
+        if is_fence(line) and (draft.has_results or draft.has_threads):
+            self._finish()
+        elif line.lstrip().startswith("^C") and draft.has_header and not draft.has_totals:
+            draft.interrupted = True
+
+    def end(self, last_line: int) -> None:
+        draft = self._draft
+        near = draft is not None and last_line - draft.last_line <= MAX_GAP
+        if (
+            draft
+            and near
+            and draft.has_header
+            and not draft.has_threads
+            and self._last_content <= draft.last_line
+        ):
+            draft.has_threads = True  # the text ends right behind the header: a run that was cut there
+        self._finish()
+        self._flush_held()
+
+    def idle(self, number: int) -> bool:
+        draft = self._draft
+        if draft is None:
+            return True
+        waiting = draft.has_header and draft.has_threads and not draft.has_results
+        return not waiting and number - draft.last_line > MAX_GAP
+
+    def pass_report(self, keys: Iterable[tuple[str, ...]]) -> None:
+        self._hold_or_finish()
+        self._flush_held()
+        self._remember(keys)
+
+    def take(self) -> list[Run]:
+        done, self._done = self._done, []
+        return done
+
+    def _item(self, item: Item) -> None:
+        kind = item.kind
+        if kind in ("header", "making"):
+            self._begin_with_header(item)
+        elif kind in ("part", "overall"):
+            self._begin_part(item)
+        elif kind == "foreign":
+            if self._draft and not self._draft.has_threads:
+                self._draft.foreign = True
+        else:
+            self._body(item)
+        if self._draft and not self._draft.finished and "^C" in item.match.string[: item.match.start()]:
+            self._draft.interrupted = True
+
+    def _body(self, item: Item) -> None:
+        draft = self._draft
+        if draft and self._expired(draft, item):
+            self._finish()
+            draft = None
+        if draft and (draft.foreign or (accepts(draft, item) and add(draft, item))):
+            if draft.has_results:
+                self._flush_held()
+            return
+        if item.kind not in _BEGINS_RUN or (draft and accepts(draft, item)):
+            return
+        fresh = Draft(item.line, item.line)
+        if add(fresh, item):
+            self._finish()
+            self._draft = fresh
+
+    def _begin_with_header(self, item: Item) -> None:
+        self._hold_or_finish()
+        self._draft = Draft(item.line, item.line, has_header=True, url=item.text("url"))
+        if item.kind == "header":
+            self._draft.planned = item.match["planned"]
+        else:
+            self._draft.making = item.match["making"]
+
+    def _hold_or_finish(self) -> None:
+        """A header came. One before it that has nothing behind may be one of several URLs of the same run."""
+        draft = self._draft
+        if draft and _is_only_header(draft):
+            if not draft.foreign:
+                self._held.append(draft)
+            self._draft = None
+        self._finish()
+
+    def _begin_part(self, item: Item) -> None:
+        """DeathStarBench's wrk2: `Test Results @ URL` and `Overall Statistics` of several URLs in one run."""
+        before = self._draft
+        headers = [*self._held, *([before] if before else [])]
+        self._held = []
+        first = headers[0] if headers else None
+        part = Draft(
+            item.line, item.line, planned=first.planned if first else None, has_header=first is not None
+        )
+        part.several_urls = True
+        targets = before.targets if before and before.targets else [_target(draft) for draft in headers]
+        part.targets = targets
+        part.calibrations = max((draft.calibrations for draft in headers), default=0)
+        part.url = item.text("url") if item.kind == "part" else None
+        part.has_threads = bool(targets)
+        chosen = [target for target in targets if part.url in (None, target.url)]
+        part.threads = _sum(target.threads for target in chosen)
+        part.connections = _sum(target.connections for target in chosen)
+        if before and before.has_results:
+            self._finish()
+        elif first:
+            part.first_line = first.first_line
+        self._draft = part
+
+    def _expired(self, draft: Draft, item: Item) -> bool:
+        """A threads line or a header in prose, with nothing of wrk's behind, belongs to nothing that comes later."""
+        alone = (
+            not (draft.has_header and draft.has_threads) and not draft.has_results and not draft.calibrations
+        )
+        return alone and not draft.foreign and item.line - draft.last_line > MAX_GAP
+
+    def _finish(self) -> None:
+        draft, self._draft = self._draft, None
+        if draft is None or draft.foreign or not _is_run(draft) or self._repeats(draft):
+            return
+        self._flush_held()
+        run = finish(draft)
+        exact = parse_line(draft.exact) if draft.exact else None
+        self._done.append(attach_exact(run, exact) if exact else run)
+
+    def _flush_held(self) -> None:
+        held, self._held = self._held, []
+        self._done += map(finish, held)
+
+    def _repeats(self, draft: Draft) -> bool:
+        """A fragment without a header whose every figure an earlier report has: prose that repeats it."""
+        keys = [tuple(key) for key in (draft.latency, _totals(draft)) if key]
+        known = bool(keys) and all(key in self._seen for key in keys)
+        self._remember(keys)
+        return known and not (draft.has_header or draft.has_threads)
+
+    def _remember(self, keys: Iterable[tuple[str, ...]]) -> None:
+        for key in keys:
+            self._seen[key] = None
+        while len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+
+def _is_run(draft: Draft) -> bool:
+    """Whether enough came to be a report of wrk, and not a sentence that mentions one of its lines."""
+    if draft.has_header and draft.has_threads:
+        return True
+    # Totals alone are no run: other tools and scripts print them too.
+    return bool(draft.calibrations or draft.has_stats or draft.latency or draft.rate)
+
+
+def _is_only_header(draft: Draft) -> bool:
+    return draft.has_header and draft.has_threads and not draft.has_results and not draft.calibrations
+
+
+def _totals(draft: Draft) -> tuple[str, ...] | None:
+    if not draft.has_totals:
+        return None
+    return (draft.requests or "", draft.runtime or "", draft.read or "")
+
+
+def _target(draft: Draft) -> Target:
+    return Target(draft.url, draft.threads, draft.connections)
+
+
+def _sum(counts: Iterable[str | None]) -> str | None:
+    whole = [int(count) for count in counts if count and len(count) < 10]
+    return str(sum(whole)) if whole else None
