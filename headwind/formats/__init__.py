@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
+from typing import BinaryIO
 
 from headwind.errors import UnreadableError, UsageError
-from headwind.formats import registry
+from headwind.formats import registry, wrk
 from headwind.formats.exact import attach_all, attach_exact
-from headwind.formats.source import DOCUMENT, STDIN, exact_lines, folder_parts, open_binary
+from headwind.formats.source import (
+    DOCUMENT,
+    STDIN,
+    exact_lines,
+    folder_parts,
+    is_folder,
+    open_binary,
+    read_at_most,
+    whole_lines,
+)
 from headwind.formats.text import clean, decode
 from headwind.run import Run
 
-__all__ = ["STDIN", "attach_exact", "read_path", "read_text"]
+__all__ = ["HELD_AT_ONCE", "STDIN", "attach_exact", "read_path", "read_text"]
 
+HELD_AT_ONCE = 2**23  # bytes of a text that is held whole
+REREAD_AT_MOST = 2**25  # bytes of a longer one without a wrk run that are searched for other tools
 _WRK_LIKE = ("wrk", "wrk2")
 
 
@@ -32,7 +46,8 @@ def read_text(
         module = registry.load(name)
         if tool is None and not module.recognises(text):
             continue
-        found += [run for run in module.read(text, source) if not _overlaps(run, tuple(found))]
+        taken = _Taken(found)
+        found += [run for run in module.read(text, source) if not taken.overlaps(run)]
     found.sort(key=lambda run: run.lines or (0, 0))
     return [_with_timeout(run, timeout_s) for run in found]
 
@@ -40,9 +55,11 @@ def read_text(
 def read_path(path: str | Path, *, tool: str | None = None, timeout_s: float | None = None) -> Iterator[Run]:
     """The runs of a file, of a Headwind run folder, or of stdin (`-`), one after the other.
 
+    Up to `HELD_AT_ONCE` bytes are looked at for every tool; a longer text is streamed in bounded memory, for the runs
+    of wrk and wrk2, and only where it has none, and can be read again, for the others.
     Raises UnreadableError where there is no run or it cannot be read, UsageError as `read_text` does.
     """
-    if str(path) != STDIN and Path(path).is_dir():
+    if is_folder(path):
         yield from _read_folder(Path(path), tool, timeout_s)
     else:
         yield from _read_file(path, tool, timeout_s)
@@ -51,15 +68,33 @@ def read_path(path: str | Path, *, tool: str | None = None, timeout_s: float | N
 def _read_file(path: str | Path, tool: str | None, timeout_s: float | None) -> Iterator[Run]:
     handle, source = open_binary(path)
     with handle:
-        data = handle.read()
-    if not data.strip():
-        raise UnreadableError(
-            f"{source} is empty: the load tool printed nothing, or its output went elsewhere."
-        )
-    runs = read_text(decode(data), source, tool=tool, timeout_s=timeout_s)
-    if not runs:
-        raise UnreadableError(_no_run(source, data[:4096], tool))
-    yield from runs
+        try:
+            data = read_at_most(handle, HELD_AT_ONCE + 1)
+            if len(data) <= HELD_AT_ONCE or tool not in (None, *_WRK_LIKE):
+                runs = iter(read_text(decode(data + handle.read()), source, tool=tool, timeout_s=timeout_s))
+            else:
+                runs = _stream(handle, data, source, tool, timeout_s)
+        except OSError as error:
+            raise UnreadableError(f"{source} cannot be read: {error.strerror}.") from None
+        run = next(runs, None)
+        if run is None:
+            raise UnreadableError(_no_run(source, data[:4096], tool))
+        yield run
+        yield from runs
+
+
+def _stream(
+    handle: BinaryIO, first: bytes, source: str, tool: str | None, timeout_s: float | None
+) -> Iterator[Run]:
+    """The runs of a text that is too long to be held: wrk's as they come, or else those of the other tools."""
+    scanner, found = wrk.Scanner(), False
+    for text, last in whole_lines(handle, first):
+        for run in scanner.feed(clean(text), last=last):
+            found = True
+            yield _with_timeout(run, timeout_s)
+    if not found and tool is None and handle.seekable():
+        handle.seek(0)
+        yield from read_text(decode(read_at_most(handle, REREAD_AT_MOST)), source, timeout_s=timeout_s)
 
 
 def _read_folder(folder: Path, tool: str | None, timeout_s: float | None) -> Iterator[Run]:
@@ -78,6 +113,8 @@ def _read_folder(folder: Path, tool: str | None, timeout_s: float | None) -> Ite
 
 
 def _no_run(source: str, head: bytes, tool: str | None) -> str:
+    if not decode(head).strip():
+        return f"{source} is empty: the load tool printed nothing, or its output went elsewhere."
     if tool is not None:
         return f"{source} holds no output of {tool}: leave --tool out to have the tool recognised."
     if b"\0" in head and not decode(head).isprintable() and "\0" in decode(head):
@@ -96,11 +133,19 @@ def _candidates(text: str, tool: str | None) -> list[str]:
     return [name]
 
 
-def _overlaps(run: Run, others: tuple[Run, ...]) -> bool:
-    if run.lines is None:
-        return False
-    first, last = run.lines
-    return any(other.lines and first <= other.lines[1] and other.lines[0] <= last for other in others)
+class _Taken:
+    """The lines that runs of other tools hold."""
+
+    def __init__(self, runs: list[Run]) -> None:
+        held = sorted(run.lines for run in runs if run.lines)
+        self._starts = [first for first, _ in held]
+        self._ends = list(accumulate((last for _, last in held), max))
+
+    def overlaps(self, run: Run) -> bool:
+        if run.lines is None:
+            return False
+        before = bisect_right(self._starts, run.lines[1])
+        return before > 0 and self._ends[before - 1] >= run.lines[0]
 
 
 def _with_timeout(run: Run, timeout_s: float | None) -> Run:

@@ -2,20 +2,75 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from headwind.errors import UnreadableError
 from headwind.formats.exact import parse_line
+from headwind.formats.text import encoding_of
 
 STDIN = "-"
 REPORT = "wrk.txt"
 EXACT = "exact.jsonl"
 DOCUMENT = "run.json"
+CHUNK = 2**20  # bytes read at once from a long text
+LONGEST_LINE = 2**25  # characters; a longer one is taken apart
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether the path is a folder; False for stdin and for what no system takes as a path."""
+    return str(path) != STDIN and os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+
+
+def read_at_most(handle: BinaryIO, size: int) -> bytes:
+    """Up to `size` bytes, waiting for them on a pipe."""
+    parts = []
+    while size > 0 and (part := handle.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def whole_lines(handle: BinaryIO, first: bytes) -> Iterator[tuple[str, bool]]:
+    """A long text in pieces that end at a line's end: (text, whether it is the last). `first` was read already.
+
+    A file that grows meanwhile is read as far as it was when reading began. Raises UnreadableError.
+    """
+    decoder = codecs.getincrementaldecoder(encoding_of(first[:4096]))(errors="replace")
+    left = _size_left(handle)
+    pending, data = "", first
+    while True:
+        text = pending + decoder.decode(data, final=not data)
+        if not data:
+            yield text, True
+            return
+        # A lone CR ends a line too; one at the very end may be half of a CR LF.
+        end = text.rfind("\n") + 1 or text.rfind("\r", 0, -1) + 1
+        if len(text) > LONGEST_LINE:
+            end = end or len(text) - 1
+        if end:
+            yield text[:end], False
+        pending = text[end:]
+        try:
+            data = read_at_most(handle, min(CHUNK, left))
+        except OSError as error:
+            raise UnreadableError(f"reading stopped halfway: {error.strerror}.") from None
+        left -= len(data)
+
+
+def _size_left(handle: BinaryIO) -> int:
+    """How many bytes to read on: what the file has now, anything from a pipe."""
+    try:
+        status = os.fstat(handle.fileno())
+        return max(0, status.st_size - handle.tell()) if stat.S_ISREG(status.st_mode) else sys.maxsize
+    except (OSError, ValueError):  # not a real file: a test's, or one that is replaced
+        return sys.maxsize
 
 
 def open_binary(path: str | Path) -> tuple[BinaryIO, str]:

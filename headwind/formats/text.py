@@ -13,6 +13,7 @@ _ESCAPES = re.compile(
     r"|\x9b[0-?]*[ -/]*[@-~]|\^\[\[[0-9;?]*[A-Za-z]"
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_ASCII_CONTROLS = bytes({*range(32), 127} - set(b"\t\n"))
 _SPACES = re.compile(r"[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
@@ -53,12 +54,12 @@ def clean(text: str) -> str:
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if text.isascii() and text.isprintable():
-        return text
     if "\x1b" in text or "\x9b" in text or "\u241b" in text or "^[[" in text:
         text = _ESCAPES.sub("", text)
-    text = _CONTROLS.sub("", text)
-    return text if text.isascii() else _SPACES.sub(" ", text)
+    if text.isascii():
+        plain = text.encode("ascii").translate(None, _ASCII_CONTROLS)
+        return text if len(plain) == len(text) else plain.decode("ascii")
+    return _SPACES.sub(" ", _CONTROLS.sub("", text))
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:

@@ -18,8 +18,8 @@ _EXACT = "headwind.wrk/1"
 
 
 def recognises(text: str) -> bool:
-    """Whether the text holds at least one wrk run."""
-    return next(scan(text), None) is not None
+    """Whether a report of wrk may begin anywhere in the text; whether one does is for `read`."""
+    return any(string in text for string in BEGINNINGS) or "\t" in text or "&nbsp;" in text
 
 
 def read(text: str, source: str) -> list[Run]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headwind.formats.exact import attach_exact, parse_line
-from headwind.formats.wrk_draft import MAX_GAP, Draft, Target, accepts, add
+from headwind.formats.wrk_draft import STATS_COLUMNS, Draft, Target, accepts, add, is_near
 from headwind.formats.wrk_finish import finish
 from headwind.formats.wrk_lines import Item, is_fence, items, service
 from headwind.run import Run
@@ -24,6 +24,7 @@ class Assembler:
 
     def __init__(self) -> None:
         self._threads: dict[str | None, _Thread] = {}
+        self._fed = 0
 
     def feed(self, number: int, line: str, *, cut: bool = False) -> list[Run]:
         """The runs that this line shows to be over."""
@@ -33,12 +34,14 @@ class Assembler:
             if len(self._threads) >= _MAX_SERVICES:
                 key = None
             thread = self._threads.setdefault(key, _Thread())
-        thread.line(number, line, cut=cut)
+        self._fed += 1
+        thread.fed += 1
+        thread.line(number, number - self._fed + thread.fed, line, cut=cut)
         return thread.take()
 
     def idle(self, number: int) -> bool:
         """Whether no line from `number` on can belong to a report that is open now, whatever it says."""
-        return all(thread.idle(number) for thread in self._threads.values())
+        return all(thread.idle(number, number - self._fed + thread.fed) for thread in self._threads.values())
 
     def pass_report(self, keys: Iterable[tuple[str, ...]]) -> list[Run]:
         """A whole report was read elsewhere: what its header would have closed, and its figures remembered."""
@@ -50,7 +53,7 @@ class Assembler:
         """The runs that were still open at the end of the text, whose last line had that number."""
         runs: list[Run] = []
         for thread in self._threads.values():
-            thread.end(last_line)
+            thread.end(last_line, last_line - self._fed + thread.fed)
             runs += thread.take()
         return runs
 
@@ -59,16 +62,17 @@ class _Thread:
     """The reports of one source of lines."""
 
     def __init__(self) -> None:
+        self.fed = 0  # lines that came to this source
         self._draft: Draft | None = None
         self._held: list[Draft] = []  # headers with nothing behind: cut runs, or the several URLs of one run
         self._done: list[Run] = []
         self._seen: dict[tuple[str, ...], None] = {}
         self._last_content = 0
 
-    def line(self, number: int, line: str, *, cut: bool) -> None:
+    def line(self, number: int, place: int, line: str, *, cut: bool) -> None:
         draft = self._draft
         taken = False
-        for item in items(line, number, cut=cut, in_table=draft is not None and draft.in_table):
+        for item in items(line, number, place, cut=cut, in_table=draft is not None and draft.in_table):
             self._item(item)
             taken = True
         if taken or not line or line.isspace():
@@ -82,9 +86,9 @@ class _Thread:
         elif line.lstrip().startswith("^C") and draft.has_header and not draft.has_totals:
             draft.interrupted = True
 
-    def end(self, last_line: int) -> None:
+    def end(self, last_line: int, place: int) -> None:
         draft = self._draft
-        near = draft is not None and last_line - draft.last_line <= MAX_GAP
+        near = draft is not None and is_near(draft, last_line, place)
         if (
             draft
             and near
@@ -96,12 +100,12 @@ class _Thread:
         self._finish()
         self._flush_held()
 
-    def idle(self, number: int) -> bool:
+    def idle(self, number: int, place: int) -> bool:
         draft = self._draft
         if draft is None:
             return True
         waiting = draft.has_header and draft.has_threads and not draft.has_results
-        return not waiting and number - draft.last_line > MAX_GAP
+        return not waiting and not is_near(draft, number, place)
 
     def pass_report(self, keys: Iterable[tuple[str, ...]]) -> None:
         self._hold_or_finish()
@@ -137,14 +141,16 @@ class _Thread:
             return
         if item.kind not in _BEGINS_RUN or (draft and accepts(draft, item)):
             return
-        fresh = Draft(item.line, item.line)
+        if item.kind == "latency" and len(item.tokens()) < len(STATS_COLUMNS):
+            return  # prose, and most often so: not worth a draft
+        fresh = Draft(item.line, item.line, item.place)
         if add(fresh, item):
             self._finish()
             self._draft = fresh
 
     def _begin_with_header(self, item: Item) -> None:
         self._hold_or_finish()
-        self._draft = Draft(item.line, item.line, has_header=True, url=item.text("url"))
+        self._draft = Draft(item.line, item.line, item.place, has_header=True, url=item.text("url"))
         if item.kind == "header":
             self._draft.planned = item.match["planned"]
         else:
@@ -188,7 +194,7 @@ class _Thread:
         alone = (
             not (draft.has_header and draft.has_threads) and not draft.has_results and not draft.calibrations
         )
-        return alone and not draft.foreign and item.line - draft.last_line > MAX_GAP
+        return alone and not draft.foreign and not is_near(draft, item.line, item.place)
 
     def _finish(self) -> None:
         draft, self._draft = self._draft, None

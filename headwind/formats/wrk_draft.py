@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from headwind.formats.wrk_lines import Item
 
-MAX_GAP = (
-    15  # lines between two lines of one report, once its statistics began; annotations and blank lines fit
-)
+# Lines between two lines of one report, once its statistics began: annotations and blank lines fit.
+MAX_GAP = 15
+MAX_GAP_OF_ALL = 20 * MAX_GAP  # the same, where lines of other sources stand between
 STATS_COLUMNS = ("Avg", "Stdev", "Max", "+/-")
 
 
@@ -27,6 +27,7 @@ class Draft:
 
     first_line: int
     last_line: int
+    place: int = 0  # of the last line, counted in lines of its own source
     planned: str | None = None
     making: str | None = None
     url: str | None = None
@@ -42,7 +43,7 @@ class Draft:
     distributions: dict[str, dict[str, str]] = field(default_factory=dict)  # "recorded", "uncorrected"
     summaries: dict[str, str] = field(default_factory=dict)
     open_distribution: str | None = None
-    distribution_line: int = 0
+    distribution_place: int = 0
     hdr: bool = False
     requests: str | None = None
     runtime: str | None = None
@@ -84,9 +85,14 @@ class Draft:
         return self.open_distribution is not None or (bool(self.distributions) and not self.has_totals)
 
 
+def is_near(draft: Draft, line: int, place: int) -> bool:
+    """Whether a line is close enough to the last one of the draft to belong to it."""
+    return place - draft.place <= MAX_GAP and line - draft.last_line <= MAX_GAP_OF_ALL
+
+
 def accepts(draft: Draft, item: Item) -> bool:
     """Whether the item belongs to the run, by what came before and how far away it was."""
-    if draft.has_results and item.line - draft.last_line > MAX_GAP:
+    if draft.has_results and not is_near(draft, item.line, item.place):
         return False
     if draft.finished:
         return item.kind == "exact"
@@ -118,7 +124,7 @@ def add(draft: Draft, item: Item) -> bool:
     """Put an accepted item into the draft; False where on a second look it is none of wrk's."""
     taken = _ADD[item.kind](draft, item)
     if taken:
-        draft.last_line = item.line
+        draft.last_line, draft.place = item.line, item.place
     return taken
 
 
@@ -170,14 +176,14 @@ def _distribution(draft: Draft, item: Item) -> bool:
     if "Hdr" in item.match["table"]:
         draft.hdr = True
     draft.open_distribution = None if name in draft.distributions else name
-    draft.distribution_line = item.line
+    draft.distribution_place = item.place
     draft.distributions.setdefault(name, {})
     return True
 
 
 def _percent(draft: Draft, item: Item) -> bool:
     name = draft.open_distribution
-    if name is None or item.line - draft.distribution_line > MAX_GAP:
+    if name is None or item.place - draft.distribution_place > MAX_GAP:
         return False
     rows = draft.distributions[name]
     key = f"{float(item.match['percent']):.6f}".rstrip("0").rstrip(".")
@@ -190,7 +196,7 @@ def _percent(draft: Draft, item: Item) -> bool:
         value = item.match["value"]
     if value is not None:
         rows[key] = value
-    draft.distribution_line = item.line
+    draft.distribution_place = item.place
     return True
 
 

@@ -69,7 +69,7 @@ def finish(draft: Draft) -> Run:
         thread_requests_per_s=_thread_rate(draft, note),
         errors=errors,
     )
-    if not is_wrk2 and draft.making is None:
+    if not is_wrk2 and draft.making is None and draft.latency is not None:
         run = _with_late(run, note)
     _note_what_is_missing(draft, run, note)
     _note_what_disagrees(run, note)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import merge
+from itertools import chain
 
 # Units as wrk prints them; then the micro sign of other tools and what wrong decoding makes of it.
 _TIME_UNIT = r"(?:us|ms|s|m|h|[µμ]s|Âµs|Î¼s|┬╡s|╬╝s|[?\ufffd]s)"
@@ -127,6 +129,7 @@ class Item:
     kind: str
     match: re.Match[str]
     line: int
+    place: int  # the line's number among those of its own source
     cut_at: int | None  # where the text ends without a newline, if it does on this line
 
     def text(self, group: str) -> str | None:
@@ -141,36 +144,37 @@ class Item:
         position = self.match.end()
         while match := TOKEN.match(self.match.string, position):
             position = match.end()
-            if position == self.cut_at and not match[1].endswith(("s", "%", "k", "M", "G", "T", "P")):
+            at_end = self.cut_at is not None and position >= self.cut_at - 1
+            if (
+                at_end
+                and self.match.string[position:] in ("", ".")
+                and not match[1].endswith(("s", "%", "k", "M", "G", "T", "P"))
+            ):
                 break
             found.append(match[1])
         return found
 
 
-def items(line: str, number: int, *, cut: bool = False, in_table: bool = False) -> list[Item]:
+def items(line: str, number: int, place: int, *, cut: bool = False, in_table: bool = False) -> Iterator[Item]:
     """The items of one physical line in their order.
 
     `cut` when the text ends on it without a newline; `in_table` where a latency distribution or a spectrum is open,
-    whose rows are looked for only then.
+    whose rows are looked for only then, and in lines that may hold several of wrk's.
     """
-    found: list[Item] = []
     if not (in_table or any(pattern.literal in line for pattern in _PATTERNS)):
-        return found
+        return
     pieces = _logical(line)
     for index, piece in enumerate(pieces):
         cut_at = len(piece) if cut and index == len(pieces) - 1 else None
-        here = [
-            Item(pattern.kind, match, number, cut_at)
-            for pattern in (
-                *_PATTERNS,
-                *(_OF_TABLES if in_table or len(pieces) > 1 or len(piece) > 200 else ()),
-            )
-            for match in _matches(pattern, piece)
-        ]
-        if len(here) > 1:
-            here.sort(key=lambda item: item.match.start())
-        found += here
-    return found
+        patterns = (*_PATTERNS, *_OF_TABLES) if in_table or len(pieces) > 1 or len(piece) > 200 else _PATTERNS
+        found = [_matches(pattern, piece) for pattern in patterns if pattern.literal in piece]
+        # Merged as they come: a line of megabytes would fill the memory with matches.
+        for _, kind, match in merge(*found, key=_start) if len(found) > 1 else chain(*found):
+            yield Item(kind, match, number, place, cut_at)
+
+
+def _start(found: tuple[int, str, re.Match[str]]) -> int:
+    return found[0]
 
 
 def is_fence(line: str) -> bool:
@@ -184,9 +188,9 @@ def service(line: str) -> str | None:
     return match[1] if match else None
 
 
-def _matches(pattern: _Pattern, piece: str) -> Iterator[re.Match[str]]:
-    at = piece.find(pattern.literal)
-    return pattern.shape.finditer(piece, max(0, at - pattern.before)) if at >= 0 else iter(())
+def _matches(pattern: _Pattern, piece: str) -> Iterator[tuple[int, str, re.Match[str]]]:
+    for match in pattern.shape.finditer(piece, max(0, piece.find(pattern.literal) - pattern.before)):
+        yield match.start(), pattern.kind, match
 
 
 def _logical(line: str) -> list[str]:

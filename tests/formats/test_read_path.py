@@ -1,0 +1,127 @@
+"""Whatever a path leads to: runs, or one sentence that says what is wrong with it."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from headwind.errors import UnreadableError, UsageError
+from headwind.formats import HELD_AT_ONCE, read_path, read_text
+from tests.formats.test_wrk import SATURATED
+
+
+def sentence(path: Path | str, **options: str) -> str:
+    """The message that reading raises: one line that ends as a sentence does."""
+    with pytest.raises(UnreadableError) as caught:
+        list(read_path(path, **options))  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith((".", ").", "`."))
+    assert "Error" not in message
+    return message
+
+
+def written(folder: Path, data: bytes) -> Path:
+    path = folder / "output.txt"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n  \n", "\ufeff\n".encode()])
+def test_an_empty_file(tmp_path: Path, data: bytes) -> None:
+    assert "is empty" in sentence(written(tmp_path, data))
+
+
+def test_a_binary_file(tmp_path: Path) -> None:
+    assert "binary" in sentence(written(tmp_path, b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 40))
+    assert sentence(written(tmp_path, random.Random(1).randbytes(300_000)))
+
+
+def test_text_without_a_run(tmp_path: Path) -> None:
+    assert "holds no output of a load tool" in sentence(written(tmp_path, b"Hello, world.\n"))
+
+
+def test_ten_megabytes_on_one_line(tmp_path: Path) -> None:
+    assert sentence(written(tmp_path, b"Latency 1 % " * 900_000))
+
+
+def test_ten_megabytes_of_runs_on_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path, b'{"log": "' + SATURATED.replace("\n", "\\n").encode() * 2000 + b'"}')
+    assert len(list(read_path(path))) == 2000
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    assert "is not there" in sentence(tmp_path / "nowhere.txt")
+
+
+def test_a_path_no_system_takes() -> None:
+    assert sentence("a\0b")
+    assert sentence("x" * 5000)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path: Path) -> None:
+    path = written(tmp_path, b"x")
+    path.chmod(0)
+    assert "no permission" in sentence(path)
+
+
+def test_a_file_that_refuses_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "no permission" in sentence(tmp_path / "x")
+
+
+def test_a_folder_that_is_no_runs(tmp_path: Path) -> None:
+    assert "folder without wrk.txt" in sentence(tmp_path)
+
+
+def test_a_run_folder_whose_report_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "wrk.txt").write_text("")
+    assert "is empty" in sentence(tmp_path)
+
+
+def test_a_named_tool_that_is_not_in_the_text(tmp_path: Path) -> None:
+    assert "holds no output of wrk" in sentence(written(tmp_path, b"Hello\n"), tool="wrk")
+
+
+def test_a_tool_that_nobody_reads() -> None:
+    with pytest.raises(UsageError, match="no reader for the tool 'siege'"):
+        read_text("", "text", tool="siege")
+
+
+def test_a_file_that_grows_is_read_as_far_as_it_was(tmp_path: Path) -> None:
+    path = written(tmp_path, SATURATED.encode())
+    runs = read_path(path)
+    with path.open("a") as growing:
+        growing.write("x" * 100)
+        growing.flush()
+        assert next(runs).requests == 2788
+
+
+def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SATURATED.encode("utf-16"))))
+    assert [run.requests for run in read_path("-")] == [2788]
+
+
+def test_a_file_larger_than_is_held_at_once_gives_the_same(tmp_path: Path) -> None:
+    noise = "2026-11-20 step 17 of 99: Latency is fine, thread pool too, user@host test\n" * 1500
+    text = (noise + SATURATED + noise + SATURATED.replace("\n", "\r\n")) * 90
+    assert len(text) > 2 * HELD_AT_ONCE
+    runs = list(read_path(written(tmp_path, text.encode())))
+    assert [run.requests for run in runs] == [2788] * 180
+    lines = text.splitlines()
+    assert all(lines[run.lines[0] - 1].startswith("Running") for run in runs if run.lines)
+
+
+def test_nothing_of_the_input_can_speak_to_a_terminal() -> None:
+    text = SATURATED.replace("http://localhost", "http://us\x1b[31mer:pa\x07ss@local\x9b2Jhost\u202e")
+    (run,) = read_text(text, "text")
+    assert run.url == "http://localhost:8000/v1/prediction"
