@@ -47,10 +47,10 @@ def execute(options: argparse.Namespace) -> int:
             page = None if options.no_page else reports.render(result)
             if options.format == "text":
                 print(f"\nreport: {page or into / 'run.json'}")
-    return _exit_code(result, document.exit_code(built), asked=bool(wanted or objectives))
+    return _exit_code(result, document.exit_code(built))
 
 
-def _exit_code(result: Trial, by_gates: int, *, asked: bool) -> int:
+def _exit_code(result: Trial, by_gates: int) -> int:
     """130 where the user stopped it, 4 where something else did or nothing was answered, else the gates' code."""
     if result.stopped_by_user:
         kept = f"what was measured is in {result.folder}" if result.runs else "nothing was measured"

@@ -58,8 +58,8 @@ class Headwind:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def left(self) -> Path:
-        """The one folder that was written."""
-        (only,) = self.reports.iterdir()
+        """The one run's folder that was written."""
+        (only,) = (path for path in self.reports.iterdir() if path.is_dir())
         return only
 
     def json(self, name: str) -> Any:
