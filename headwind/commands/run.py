@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 
 from headwind.commands.explain import add_gates, asked_gates, rendered
@@ -53,7 +54,10 @@ def execute(options: argparse.Namespace) -> int:
 def _exit_code(result: Trial, by_gates: int) -> int:
     """130 where the user stopped it, 4 where something else did or nothing was answered, else the gates' code."""
     if result.stopped_by_user:
-        kept = f"what was measured is in {result.folder}" if result.runs else "nothing was measured"
+        kept = f"what was measured is in {result.folder}"
+        if not result.runs:
+            kept = "nothing was measured"
+            shutil.rmtree(result.folder, ignore_errors=True)
         print(f"headwind: {result.interruption}; {kept}.", file=sys.stderr)
         return Exit.INTERRUPTED
     if result.interruption:

@@ -31,14 +31,12 @@ def collect(
         reports += [json.dumps(exact)] if exact else []
         for found in formats.read_text(text, "wrk.txt", tool="wrk", timeout_s=plan.timeout_s)[:1]:
             found = replace(found, late_threshold_s=plan.late_s, started_at=record["started_at"])
-            if exact:
-                found = attach_exact(found, exact, late_threshold_s=plan.late_s)
-            if exact and plan.schedule:
-                found = schedule.apply(found, exact, _requests(into, load, len(runs) + 1))
+            if exact is None:
+                found = found.warn("no_exact", "The Lua side wrote no report, so no histogram is exact.")
             else:
-                found = found.warn(
-                    "no_exact", "The Lua side wrote no report, so there is no exact histogram."
-                )
+                found = attach_exact(found, exact, late_threshold_s=plan.late_s)
+                if plan.schedule:
+                    found = schedule.apply(found, exact, _requests(into, load, len(runs) + 1))
             runs.append(replace(found, interrupted=found.interrupted or record["interrupted"] is not None))
             names.append(load.traffic.name)
     folder.write_text(into / "wrk.txt", "\n".join(texts))

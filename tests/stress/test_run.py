@@ -125,6 +125,7 @@ def test_a_run_leaves_its_folder_and_prints_the_verdict(headwind: Headwind) -> N
     assert run["timeout_s"] == 30
     assert run["late"] == 0
     assert run["interrupted"] is False
+    assert run["warnings"] == []
     assert sum(run["histogram"]["counts"]) == run["requests"]
     assert str(run["requests"]) in (folder / "wrk.txt").read_text()
 
@@ -270,6 +271,7 @@ def test_an_interrupt_before_the_load_measures_nothing(
     assert process.returncode == 130
     assert "nothing was measured" in one_sentence(err)
     assert out == ""
+    assert not list(headwind.reports.iterdir())
 
 
 def test_a_server_that_dies_under_load_is_said(headwind: Headwind) -> None:
