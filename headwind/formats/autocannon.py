@@ -10,8 +10,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from headwind.formats.documents import Document, amount, documents, mapping, string, whole
-from headwind.formats.fields import Field, blocks, fields, first, following, labels, plain
+from headwind.formats.causes import status_codes
+from headwind.formats.documents import Document, amount, documents, entire, mapping, string, whole
+from headwind.formats.fields import Field, blocks, fields, first, labels, plain
 from headwind.formats.text import safe_url
 from headwind.histogram import percentile_key
 from headwind.run import Errors, Latency, Run
@@ -87,7 +88,7 @@ def _from_json(document: Document) -> Run:
     url = url[0] if isinstance(url, list) and url else url
     codes = {
         str(code): count
-        for code, row in mapping(value.get("statusCodeStats")).items()
+        for code, row in (entire(value.get("statusCodeStats")) or {}).items()
         if (count := whole(mapping(row).get("count"))) is not None
     }
     run = Run(
@@ -115,7 +116,7 @@ def _from_json(document: Document) -> Run:
             whole(value.get("timeouts")),
             _sum(whole(value.get("4xx")), whole(value.get("5xx"))),
         ),
-        status_codes=codes or None,
+        status_codes=status_codes(codes) or None,
     )
     if run.requests == 0:
         run = replace(run, latency=None)
@@ -163,8 +164,12 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     start, connections, workers = first(block, "start"), first(block, "connections"), first(block, "workers")
     begun = _START.match(start.rest) if start and not start.cut else None
     ended = _TOTAL.match(total.rest) if total else None
-    codes = {field.label[2:5]: count for field in block if (count := _code(field)) is not None}
-    requests = _answered(block, codes)
+    # The table of codes is whole when what is printed after it is there.
+    whole_table = first(block, "sampled") is not None
+    codes = {
+        field.label[2:5]: count for field in block if whole_table and (count := _code(field)) is not None
+    }
+    requests = _answered(block, codes, text)
     run = Run(
         tool="autocannon",
         url=safe_url(begun[2]) if begun else None,
@@ -182,8 +187,10 @@ def _from_text(block: list[Field], text: str) -> Run | None:
         errors=_text_errors(block, text) if ended else Errors(),
         status_codes=codes or None,
     )
-    if run.bytes_read == 0 and requests != 0:
-        run = replace(run, requests=0, latency=None)
+    if run.bytes_read == 0:
+        run = replace(run, requests=0)
+    if run.requests == 0 or not (run.requests_per_s or (run.latency and run.latency.max_s)):
+        run = replace(run, latency=None)
     run = replace(run, complete=ended is not None and run.requests_per_s is not None)
     sent = total.label.split()[0] if total else ""
     return _warned(run, sent if requests is None or (sent.endswith("k") and not codes) else None)
@@ -212,7 +219,7 @@ def _code(field: Field) -> int | None:
     return whole(field.rest.split("\u2502")[1].strip()) if field.name == "code" else None
 
 
-def _answered(block: list[Field], codes: dict[str, int]) -> int | None:
+def _answered(block: list[Field], codes: dict[str, int], text: str) -> int | None:
     """Requests with an answer: exact from codes or classes; else those sent, in thousands, where none failed."""
     if codes:
         return sum(codes.values())
@@ -220,7 +227,13 @@ def _answered(block: list[Field], codes: dict[str, int]) -> int | None:
     match = _NON_2XX.match(classes.rest) if classes else None
     if classes and match:
         return int(classes.label.split()[0]) + int(match[1])
-    return _thousands(total.label.split()[0]) if total and not errors else None
+    return _thousands(total.label.split()[0]) if total and not errors and not _stops_at(total, text) else None
+
+
+def _stops_at(total: Field, text: str) -> bool:
+    """Whether the text ends on the line of the total or inside the next, which would be that of the errors."""
+    rest = text[total.end + 1 :]
+    return total.cut or (rest.strip() != "" and "\n" not in rest)
 
 
 def _latency(cells: dict[str, str], block: list[Field]) -> Latency:
@@ -267,8 +280,8 @@ def _text_errors(block: list[Field], text: str) -> Errors:
     status = sum(count for code, count in codes if code > "399") if codes else int(match[1]) if match else 0
     if field is None:
         total = first(block, "total")
-        if total is not None and next(following(text, total), None) is None:
-            return Errors(status=status)  # the line of errors would have been the next
+        if total is not None and _stops_at(total, text):
+            return Errors(status=status)
         return Errors(0, 0, 0, 0, status)
     number = field.label.split()[0]
     timeouts = _TIMEOUTS.match(field.rest)

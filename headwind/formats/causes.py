@@ -7,7 +7,7 @@ messages of their HTTP client, and a message says what happened only roughly.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from headwind.run import Errors, Run
 
@@ -28,6 +28,7 @@ _KINDS = (
         re.compile(r"\bread\b|reset|\bEOF\b|closed|hang ?up|aborted|malformed|unexpected|body|empty", re.I),
     ),
 )
+_STATUS = re.compile(r"[1-9][0-9]{2}")
 
 
 def cause(message: str) -> str | None:
@@ -46,6 +47,16 @@ def errors_of(messages: Iterable[tuple[str, int]], status: int | None) -> tuple[
             kind, unknown = "read", unknown + count
         counts[kind] += count
     return Errors(**counts, status=status), unknown
+
+
+def status_codes(codes: Mapping[str, int]) -> dict[str, int]:
+    """Without keys that are no status code: 0 and -1 stand for requests without an answer."""
+    return {code: count for code, count in codes.items() if _STATUS.fullmatch(code)}
+
+
+def bad_status(codes: Mapping[str, int]) -> int:
+    """Responses with a status code above 399."""
+    return sum(count for code, count in status_codes(codes).items() if code > "399")
 
 
 def warn_unknown(run: Run, unknown: int) -> Run:

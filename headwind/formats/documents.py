@@ -27,11 +27,15 @@ _DEPTH = 12
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One value of the text. `complete`: its end is there."""
+    """One value of the text. `complete`: its end is there; else the objects that were open at the end are `Partial`."""
 
     value: Any
     lines: tuple[int, int]
     complete: bool = True
+
+
+class Partial(dict[str, Any]):
+    """An object of which only the first members are there."""
 
 
 def documents(text: str, wanted: Predicate) -> list[Document]:
@@ -114,9 +118,21 @@ def _repaired(text: str) -> Any:
         if not stack:
             break
     try:
-        return json.loads(text[:safe] + closers)
+        return _marked(json.loads(text[:safe] + closers), len(closers))
     except (ValueError, RecursionError):
         return None
+
+
+def _marked(value: Any, open_levels: int) -> Any:
+    """The value with the objects that were open where the text ended, its last ones, marked as Partial."""
+    if open_levels and isinstance(value, dict):
+        value = Partial(value)
+        if value:
+            last = next(reversed(value))
+            value[last] = _marked(value[last], open_levels - 1)
+    elif open_levels and isinstance(value, list) and value:
+        value[-1] = _marked(value[-1], open_levels - 1)
+    return value
 
 
 def number(value: Any) -> float | None:
@@ -150,6 +166,11 @@ def whole(value: Any) -> int | None:
 def mapping(value: Any) -> Mapping[str, Any]:
     """The object, or an empty one where it is something else."""
     return value if isinstance(value, dict) else {}
+
+
+def entire(value: Any) -> Mapping[str, Any] | None:
+    """The object where it is whole: members that were cut off would make its sum wrong."""
+    return value if isinstance(value, dict) and not isinstance(value, Partial) else None
 
 
 def string(value: Any) -> str | None:

@@ -36,7 +36,7 @@ class Field:
     label: str  # as printed
     rest: str
     line: int  # from 1
-    indent: int  # characters before the label on its line
+    prefix: str  # what stands before the label on its line
     end: int  # offset in the text where the line ends
     cut: bool  # the text ends here without a line end: the last word may be half of what was printed
 
@@ -102,9 +102,7 @@ def fields(text: str, pattern: re.Pattern[str]) -> Iterator[Field]:
         counted = match.start()
         name = match.lastgroup
         assert name is not None  # every alternative of `labels` is a named group
-        yield Field(
-            name, match[0], text[match.end() : end], line, match.start() - start, end, cut=end_match is None
-        )
+        yield Field(name, match[0], text[match.end() : end], line, prefix, end, cut=end_match is None)
         position = end
 
 
@@ -130,14 +128,16 @@ def blocks(
 
 
 def following(text: str, field: Field, limit: int = 200) -> Iterator[str]:
-    """The lines after a field's, without their ends, at most `limit`."""
+    """The lines after a field's, without their ends and without the frame of the field's line, at most `limit`."""
     start = field.end + 1
+    frame = field.prefix.rstrip()
     for _ in range(limit):
         if start > len(text):
             return
         match = _ENDS.search(text, start)
         end = match.start() if match else len(text)
-        yield text[start:end]
+        line = text[start:end]
+        yield line[len(frame) :] if frame and line.startswith(frame) else line
         start = end + 1
 
 

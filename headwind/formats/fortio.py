@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from headwind.formats.documents import Document, amount, documents, mapping, number, string, whole
+from headwind.formats.causes import bad_status, status_codes
+from headwind.formats.documents import Document, amount, documents, entire, mapping, number, string, whole
 from headwind.formats.fields import Field, blocks, fields, first, labels, plain, span
 from headwind.formats.golang import duration
 from headwind.formats.text import safe_url
@@ -80,10 +81,9 @@ def _of_function_times(found: Iterable[Field]) -> Iterable[Field]:
 def _from_json(document: Document) -> Run:
     value: Mapping[str, Any] = document.value
     times, sizes = mapping(value.get("DurationHistogram")), mapping(value.get("Sizes"))
+    code_counts = entire(value.get("RetCodes"))
     codes = {
-        str(code): count
-        for code, raw in mapping(value.get("RetCodes")).items()
-        if (count := whole(raw)) is not None
+        str(code): count for code, raw in (code_counts or {}).items() if (count := whole(raw)) is not None
     }
     threads, url, rate = (
         whole(value.get("NumThreads")),
@@ -119,8 +119,8 @@ def _from_json(document: Document) -> Run:
                 and (seconds := amount(mapping(row).get("Value"))) is not None
             },
         ),
-        errors=_errors(codes) if "RetCodes" in value else Errors(),
-        status_codes=_http(codes) if "RetCodes" in value else None,
+        errors=_errors(codes) if code_counts is not None else Errors(),
+        status_codes=status_codes(codes) if code_counts is not None else None,
     )
     if lasted is not None and lasted < _SHORTEST_NS:
         run = run.warn(
@@ -139,14 +139,15 @@ def _from_text(block: list[Field]) -> Run | None:
     started, threads_field = first(block, "start"), first(block, "threads")
     begun = _START.match(started.rest) if started and not started.cut else None
     threads = _THREADS.match(threads_field.rest) if threads_field else None
+    # Codes are all there when what is printed after them is.
+    done = first(block, "sizes") is not None or first(block, "done") is not None
     codes = {
         match[1]: int(match[2])
         for field in block
-        if field.name == "code" and not field.cut and (match := _CODE.match(field.rest))
+        if field.name == "code" and done and (match := _CODE.match(field.rest))
     }
     values = [number(cell) for cell in row.groups()[1:]] if row else [None] * 5
     target = amount(begun[1]) if begun else None
-    done = first(block, "done") is not None
     run = Run(
         tool="fortio",
         url=safe_url(begun[3]) if begun else None,
@@ -168,8 +169,8 @@ def _from_text(block: list[Field]) -> Run | None:
         )
         if row
         else None,
-        errors=_errors(codes) if codes or done else Errors(),
-        status_codes=_http(codes) if codes else None,
+        errors=_errors(codes) if done else Errors(),
+        status_codes=status_codes(codes) if codes else None,
     )
     run = replace(run, complete=run.requests is not None and run.requests_per_s is not None)
     if not run.complete or run.latency is None:
@@ -195,12 +196,8 @@ def _sizes(field: Field | None) -> float | None:
     return amount(match[1]) if match else None
 
 
-def _http(codes: Mapping[str, int]) -> dict[str, int]:
-    return {code: count for code, count in codes.items() if code.isdigit() and int(code) > 99}
-
-
 def _errors(codes: Mapping[str, int]) -> Errors:
-    status = sum(count for code, count in _http(codes).items() if int(code) > 399)
+    status = bad_status(codes)
     unanswered = codes.get("-1", 0) + codes.get("0", 0)
     split = None if unanswered else 0
     return Errors(connect=split, read=unanswered, write=split, timeout=split, status=status)

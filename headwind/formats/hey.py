@@ -53,7 +53,7 @@ def _from_text(block: summary.Block, text: str) -> Run | None:
         requests_per_s=rate,
         bytes_read=amount(data.word(0)) if data and data.word(1).startswith("byte") else None,
         latency=None
-        if outcome.responses == 0
+        if outcome.responses == 0 or average is None
         else Latency(
             mean_s=average,
             max_s=summary.time(block, "slowest"),

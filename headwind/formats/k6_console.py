@@ -26,7 +26,7 @@ _LABELS = labels(
         "running": r"running \((?=[0-9hms.]{2,20}\), )",
         "stopped": r"level=error msg=\"test run was aborted",
         "metric": rf"(?:{_MARK} )?[a-z][a-z_0-9]{{1,80}}\.{{1,200}}:(?=\s)",
-        "tagged": r"\{ ?[^{}\n]{1,200}\}\.{1,200}:(?=\s)",
+        "tagged": rf"(?:{_MARK} )?\{{ ?[^{{}}\n]{{1,200}}\}}\.{{1,200}}:(?=\s)",
     }
 )
 _METRIC = re.compile(rf"(?:({_MARK}) )?([a-z][a-z_0-9]*)\.+:")
@@ -129,9 +129,7 @@ def _take(item: Field, state: _State) -> None:
     elif item.name == "metric":
         _metric(item, state)
     elif item.name == "tagged" and state.tagged == k6.DURATION:
-        tags = re.sub(r"\}?\.*:$", "", item.label).strip("{ ")
-        prefix = "" if state.section == k6.TOTAL else state.section + " "
-        state.summary.part(prefix + tags).times_s = _times(item)
+        state.summary.part(_tags(item, state)).times_s = _times(item)
     elif item.name == "tagged":
         _tagged(item, state)
 
@@ -151,10 +149,13 @@ def _metric(item: Field, state: _State) -> None:
 
 def _tagged(item: Field, state: _State) -> None:
     """A sub-metric: http_reqs and its line { scenario:a }."""
-    tags = re.sub(r"\}?\.*:$", "", item.label).strip("{ ")
     if state.tagged in (k6.REQUESTS, k6.FAILED):
-        prefix = "" if state.section == k6.TOTAL else state.section + " "
-        _value(item, state.summary, state.tagged, prefix + tags)
+        _value(item, state.summary, state.tagged, _tags(item, state))
+
+
+def _tags(item: Field, state: _State) -> str:
+    tags = item.label[item.label.index("{") + 1 : item.label.rindex("}")].strip()
+    return tags if state.section == k6.TOTAL else f"{state.section} {tags}"
 
 
 def _value(item: Field, summary: k6.Summary, name: str, part_name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -47,7 +48,7 @@ class Part:
 
 
 def _is_percent(text: str) -> bool:
-    return text.replace(".", "", 1).isdigit() and len(text) < 12 and float(text) <= 100
+    return re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,9})?", text) is not None and float(text) <= 100
 
 
 @dataclass(slots=True)

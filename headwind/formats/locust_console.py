@@ -65,7 +65,7 @@ def read(text: str) -> list[Run]:
 def _is_later(before: _Table, table: _Table) -> bool:
     """Whether a table is a later state of the same test: Locust prints one every two seconds, with counts that grow."""
     if before.total is None or table.total is None:
-        return before.total is None
+        return True
     return (table.total.requests or 0) >= (before.total.requests or 0) and table.line - before.last < 2000
 
 
@@ -91,7 +91,7 @@ def _fill(table: _Table, lines: Sequence[str], number: int, heading: re.Match[st
     start, titles = heading.start(), heading[0]
     typed = titles.startswith("Type")
     columns = (
-        [percentile_key(float(cell)) for cell in re.findall(r"([0-9.]+)%", titles)]
+        [percentile_key(float(cell)) for cell in re.findall(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", titles)]
         if table.percentiles
         else []
     )
@@ -148,7 +148,7 @@ def _stats_row(line: str, typed: bool) -> Row | None:
 def _percentile_row(line: str, columns: Sequence[str], counts_first: bool, typed: bool) -> Row | None:
     words = line.rstrip("\\\"', ").split()
     needed = len(columns) + 1
-    if len(words) <= needed or not all(word.isdigit() for word in words[-needed:]):
+    if len(words) <= needed or not all(re.fullmatch("[0-9]{1,15}", word) for word in words[-needed:]):
         return None
     cells = words[-needed + 1 :] if counts_first else words[-needed:-1]
     method, name = _method(" ".join(words[:-needed]), typed)

@@ -75,11 +75,8 @@ def _tables(text: str) -> Iterator[_Table]:
         if "response time" not in match[0].lower():
             continue
         header = match[0]
-        mark = min(
-            position
-            for title in ("Type", "Method", "Timestamp", "Name", '"', header[:1])
-            if (position := header.find(title)) >= 0
-        )
+        places = [header.find(title) for title in ("Type", "Method", "Timestamp", "Name", '"')]
+        mark = min((place for place in places if place >= 0), default=0)
         prefix, header = header[:mark], header[mark:]
         delimiter = max(",;\t", key=header.count)
         names = next(csv.reader([header], delimiter=delimiter), [])
@@ -87,7 +84,8 @@ def _tables(text: str) -> Iterator[_Table]:
         line = text.count("\n", 0, match.start()) + 1
         table = _Table(columns, line, line)
         _fill(table, text[match.end() + 1 :], prefix, delimiter)
-        yield table
+        if table.rows:
+            yield table
 
 
 def _fill(table: _Table, rest: str, prefix: str, delimiter: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from headwind.formats.documents import Document, amount, documents, mapping, whole
+from headwind.formats.documents import Document, amount, documents, entire, whole
 from headwind.formats.locust_rows import Row, percentile_s, run_of
 from headwind.histogram import percentile_key
 from headwind.run import Run
@@ -86,7 +86,7 @@ def _milliseconds(value: Any) -> float | None:
 
 def _times(entry: Mapping[str, Any]) -> Counter[float]:
     found: Counter[float] = Counter()
-    for key, raw in mapping(entry.get("response_times")).items():
+    for key, raw in (entire(entry.get("response_times")) or {}).items():
         milliseconds, count = amount(key), whole(raw)
         if milliseconds is not None and count is not None:
             found[milliseconds] += count
@@ -156,7 +156,7 @@ def _timeline(entries: Sequence[Mapping[str, Any]]) -> Timeline | None:
 def _per_second(entries: Sequence[Mapping[str, Any]], name: str) -> Counter[int]:
     found: Counter[int] = Counter()
     for entry in entries:
-        for key, raw in mapping(entry.get(name)).items():
+        for key, raw in (entire(entry.get(name)) or {}).items():
             second, count = whole(key), whole(raw)
             if second is not None and count is not None:
                 found[second] += count

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from headwind.formats import summary
-from headwind.formats.causes import errors_of, warn_unknown
-from headwind.formats.documents import Document, amount, documents, mapping, whole
+from headwind.formats.causes import errors_of, status_codes, warn_unknown
+from headwind.formats.documents import Document, amount, documents, entire, mapping, whole
 from headwind.formats.fields import first, plain
 from headwind.histogram import percentile_key
 from headwind.run import Errors, Latency, Run
@@ -65,14 +65,16 @@ def _from_json(document: Document) -> Run:
         ),
     )
     codes, messages = _counts(value.get("statusCodeDistribution")), _counts(value.get("errorDistribution"))
+    codes = None if codes is None else status_codes(codes)
     rows = None if messages is None else list(messages.items())
     return _finished(run, summary.Outcome(codes, rows, document.lines[1]))
 
 
 def _counts(value: Any) -> dict[str, int] | None:
-    if not isinstance(value, dict):
+    members = entire(value)
+    if members is None:
         return None
-    return {str(name): count for name, item in value.items() if (count := whole(item)) is not None}
+    return {str(name): count for name, item in members.items() if (count := whole(item)) is not None}
 
 
 def _percentiles(value: Any) -> dict[str, float]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from headwind.formats.causes import bad_status, cause
 from headwind.formats.documents import amount
 from headwind.formats.fields import Field, blocks, fields, first, following, labels
 from headwind.formats.units import seconds
@@ -90,9 +91,7 @@ class Outcome:
     @property
     def status(self) -> int | None:
         """Responses with a code above 399."""
-        if self.codes is None:
-            return None
-        return sum(count for code, count in self.codes.items() if code.isdigit() and int(code) > 399)
+        return None if self.codes is None else bad_status(self.codes)
 
 
 def outcome(block: Block, text: str, rate_per_s: float | None, duration_s: float | None) -> Outcome:
@@ -114,6 +113,11 @@ def outcome(block: Block, text: str, rate_per_s: float | None, duration_s: float
         messages = [] if fits or _goes_on(text[block[-1].end :], len(code_rows)) else None
     elif not failed or not (messages_end or agrees(total + unanswered, rate_per_s, duration_s)):
         messages = None
+    elif _is_cut(first(block, "errors"), len(failed), text) and cause(failed[-1][0]) not in (
+        "connect",
+        "timeout",
+    ):
+        messages = None  # what is missing of the last message could name another kind
     rows = message_rows if block[-1].name == "errors" else code_rows
     return Outcome(codes, messages, block[-1].line + len(rows))
 
@@ -131,9 +135,15 @@ def _rows(field: Field | None, text: str, row: re.Pattern[str]) -> tuple[list[tu
     return found, False
 
 
+def _is_cut(field: Field | None, rows: int, text: str) -> bool:
+    """Whether the last row of a section ends with the text, without a line end."""
+    return field is not None and len(list(following(text, field, rows + 1))) == rows
+
+
 def _goes_on(rest: str, rows: int) -> bool:
-    """Whether there is more than blank lines after a section of so many rows."""
-    return bool(re.search(r"\S", "\n".join(rest.split("\n", rows + 1)[rows + 1 :])))
+    """Whether there is more after a section of so many rows than blank lines and the beginning of the next."""
+    lines = [line.strip() for line in "\n".join(rest.split("\n", rows + 1)[rows + 1 :]).split("\n")]
+    return any(lines[:-1]) or not "Error distribution:".startswith(lines[-1])
 
 
 def agrees(requests: int, rate_per_s: float | None, duration_s: float | None) -> bool:

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from headwind.formats.causes import cause
-from headwind.formats.documents import Document, amount, documents, mapping, number, string, whole
+from headwind.formats.causes import bad_status, cause, status_codes
+from headwind.formats.documents import Document, amount, documents, entire, mapping, number, string, whole
 from headwind.formats.fields import Field, blocks, fields, first, following, labels, plain
 from headwind.formats.golang import duration
 from headwind.formats.text import safe_name
@@ -65,11 +65,12 @@ def _is_report(value: Any) -> bool:
 def _from_json(document: Document) -> Run:
     report: Mapping[str, Any] = document.value
     times = mapping(report.get("latencies"))
-    codes = {
-        str(code): count
-        for code, value in mapping(report.get("status_codes")).items()
-        if (count := whole(value)) is not None
-    }
+    code_counts = entire(report.get("status_codes"))
+    codes = (
+        None
+        if code_counts is None
+        else {str(code): count for code, raw in code_counts.items() if (count := whole(raw)) is not None}
+    )
     attack, wait = amount(report.get("duration")), amount(report.get("wait"))
     latency = Latency(
         mean_s=_nanoseconds(times.get("mean")),
@@ -93,7 +94,7 @@ def _from_json(document: Document) -> Run:
         requests_per_s=number(report.get("rate")),
         latency=latency,
         errors=_errors(codes, messages, complete=document.complete),
-        status_codes=codes if "status_codes" in report else None,
+        status_codes=None if codes is None else status_codes(codes),
     )
     return _warned(run, number(report.get("throughput")), messages)
 
@@ -108,7 +109,7 @@ def _from_text(block: Sequence[Field], text: str) -> Run | None:
     totals = [amount(word) for word in rows.get("requests", {}).values()]
     times = {name: duration(word) for name, word in rows.get("latencies", {}).items()}
     codes_field = first(block, "codes")
-    codes = _codes(codes_field) if codes_field else None
+    codes = _codes(codes_field) if codes_field and not codes_field.cut else None
     messages = _error_set(block, text)
     if not totals and not any(value is not None for value in times.values()):
         return None
@@ -134,7 +135,7 @@ def _from_text(block: Sequence[Field], text: str) -> Run | None:
         if times
         else None,
         errors=_errors(codes, messages, complete=codes is not None),
-        status_codes=codes,
+        status_codes=None if codes is None else status_codes(codes),
         complete=len(totals) > 1 and None not in totals[:2],
     )
     if not run.complete:
@@ -182,7 +183,7 @@ def _errors(codes: Mapping[str, int] | None, messages: Sequence[str], *, complet
     """Status codes have counts; requests without an answer have only a code of 0 and a set of messages."""
     if codes is None or not complete:
         return Errors()
-    status = sum(count for code, count in codes.items() if int(code) > 399)
+    status = bad_status(codes)
     unanswered = codes.get("0", 0)
     counts: dict[str, int | None] = {"connect": 0, "read": 0, "write": 0, "timeout": 0}
     if unanswered:
