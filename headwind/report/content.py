@@ -105,7 +105,7 @@ def build(
         gates=tuple(gate(row) for row in document.get("gates") or ()),
         findings=findings,
         ruled_out=tuple(ruled_out(document)),
-        numbers=number_tables(runs),
+        numbers=number_tables(runs, document.get("sources")),
         again=again(environment),
         environment=environment_tables(environment),
         notes=tuple(dict.fromkeys(_notes(document, runs))),

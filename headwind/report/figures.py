@@ -18,14 +18,19 @@ from headwind.samples import Sample
 
 def figures_of(reading: Reading) -> tuple[Figure, ...]:
     """The pictures of a document: of its runs, or of what an experiment or a diagnosis measured."""
-    possible = run_figures(reading.runs, reading.samples) if reading.runs else _measured(reading.document)
+    if reading.runs:
+        possible = run_figures(reading.runs, reading.samples, reading.document.get("sources"))
+    else:
+        possible = _measured(reading.document)
     return tuple(figure for figure in possible if figure is not None)
 
 
-def run_figures(runs: Sequence[Run], samples: Sequence[Sample] = ()) -> Iterator[Figure | None]:
+def run_figures(
+    runs: Sequence[Run], samples: Sequence[Sample] = (), sources: Sequence[str] | None = None
+) -> Iterator[Figure | None]:
     """Of one run: percentiles, histogram, what went on over time; of several: how they compare."""
     if len(runs) > 1:
-        yield runs_figure(runs)
+        yield runs_figure(runs, sources)
         return
     yield percentile_figure(runs[0])
     yield histogram_figure(runs[0])

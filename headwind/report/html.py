@@ -38,8 +38,8 @@ def render(
         said=read.said,
         figures=figures_of(read),
         several=len(read.runs) > 1,
-        # Tables of two columns stand side by side.
-        narrow_tables=all(len(table.columns) == 2 for table in read.said.numbers),
+        # Tables of few columns stand side by side.
+        narrow_tables=all(len(table.columns) <= 3 for table in read.said.numbers),
     )
 
 

@@ -23,13 +23,14 @@ class Table:
     numeric: bool = True  # the cells after the first are figures, set flush right
 
 
-def number_tables(runs: Sequence[Run]) -> tuple[Table, ...]:
+def number_tables(runs: Sequence[Run], sources: Sequence[str] | None = None) -> tuple[Table, ...]:
     """Every number the source holds: by subject of one run, or one row a run of several; then endpoints and codes."""
-    tables = list(_of_one(runs[0])) if len(runs) == 1 else [_of_many(runs)] if runs else []
-    for place, run in enumerate(runs, start=1):
-        of_run = f", run {run_name(run, place)}" if len(runs) > 1 else ""
-        tables += [_endpoints(run, of_run)] if run.endpoints else []
-        tables += [_status_codes(run, of_run)] if run.status_codes else []
+    names = run_names(runs, sources) if len(runs) > 1 else ("",)
+    tables = list(_of_one(runs[0])) if len(runs) == 1 else [_of_many(runs, names)] if runs else []
+    for name, run in zip(names, runs, strict=False):
+        tables += [_endpoints(run, f", run {name}" if name else "")] if run.endpoints else []
+    if any(run.status_codes for run in runs):
+        tables.append(_status_codes(runs, names))
     return tuple(tables)
 
 
@@ -59,28 +60,50 @@ def _of_one(run: Run) -> Iterator[Table]:
     ]
     yield Table("The load", ("Figure", "Value"), tuple(load))
     yield Table("Late and failed", ("Figure", "Value"), tuple(errors))
+    latency = _latencies(run)
+    if latency:
+        yield _side_by_side("Latency", latency)
+
+
+def _latencies(run: Run) -> dict[str, dict[str, str]]:
+    """Every account of the latency that the run holds: its name, and its figures by theirs."""
+    accounts = {}
     if run.histogram is not None and run.histogram.total:
-        yield Table("Latency, as measured", ("Figure", "Value"), tuple(_measured_rows(run.histogram)))
-    for name, latency in (
-        ("Latency, as printed", run.latency),
-        ("Latency from the send", run.latency_from_send),
-    ):
-        rows = tuple(_latency_rows(latency))
-        if rows:
-            yield Table(name, ("Figure", "Value"), rows)
+        accounts["Measured"] = _measured(run.histogram)
+    if run.latency is not None:
+        accounts["As printed"] = _printed(run.latency)
+    if run.latency_from_send is not None:
+        accounts["From the send"] = _printed(run.latency_from_send)
+    return {name: figures for name, figures in accounts.items() if figures}
 
 
-def _measured_rows(histogram: Histogram) -> Iterator[tuple[str, str]]:
+def _side_by_side(caption: str, accounts: Mapping[str, Mapping[str, str]]) -> Table:
+    """A column for each account and a row for each figure that any of them has, percentiles in their order."""
+    order = {"min": -2.0, "mean": -1.0, "standard deviation": -0.5, "max": 101.0}
+    names = {name for figures in accounts.values() for name in figures}
+    rows = tuple(
+        (name, *(figures.get(name, NOT_STATED) for figures in accounts.values()))
+        for name in sorted(names, key=lambda name: order[name] if name in order else float(name[1:]))
+    )
+    return Table(caption, ("Figure", *accounts), rows)
+
+
+def _measured(histogram: Histogram) -> dict[str, str]:
     """The exact figures; a percentile that rests on less than one answer, or on late ones, is not made up."""
-    yield "Answers recorded", words.number(histogram.recorded)
-    yield "mean", words.seconds(histogram.mean_s())
+    over = f"over {words.seconds(histogram.limit_us / 1e6)}" if histogram.limit_us else words.UNKNOWN
+    found = {}
+    if histogram.recorded:
+        found["min"] = words.seconds(histogram.values_us[0] / 1e6)
+        found["mean"] = words.seconds(histogram.mean_s())
+        found["max"] = over if histogram.late else words.seconds(histogram.values_us[-1] / 1e6)
+    if histogram.late:
+        # The late answers' times are unknown, so the mean of all is, too.
+        found["mean"] = words.UNKNOWN
     for percent in REPORTED_PERCENTILES:
         if (1 - percent / 100) * histogram.total >= 1:
             value = histogram.percentile_s(percent)
-            limit = f"over {words.seconds(histogram.limit_us / 1e6)}" if histogram.limit_us else words.UNKNOWN
-            yield f"p{percentile_key(percent)}", limit if value is None else words.seconds(value)
-    if not histogram.late:
-        yield "max", words.seconds(histogram.values_us[-1] / 1e6)
+            found[f"p{percentile_key(percent)}"] = over if value is None else words.seconds(value)
+    return found
 
 
 def _late_name(run: Run) -> str:
@@ -91,28 +114,37 @@ def _late_name(run: Run) -> str:
     )
 
 
-def _latency_rows(latency: Latency | None) -> Iterator[tuple[str, str]]:
-    if latency is None:
-        return
-    for label, value in (
-        ("min", latency.min_s),
-        ("mean", latency.mean_s),
-        ("standard deviation", latency.stdev_s),
-    ):
-        if value is not None:
-            yield label, words.seconds(value)
-    for key in sorted(latency.percentiles_s, key=float):
-        yield f"p{key}", words.seconds(latency.percentiles_s[key])
-    if latency.max_s is not None:
-        yield "max", words.seconds(latency.max_s)
+def _printed(latency: Latency) -> dict[str, str]:
+    figures = {
+        "min": latency.min_s,
+        "mean": latency.mean_s,
+        "standard deviation": latency.stdev_s,
+        "max": latency.max_s,
+        **{f"p{key}": value for key, value in latency.percentiles_s.items()},
+    }
+    return {name: words.seconds(value) for name, value in figures.items() if value is not None}
 
 
-def run_name(run: Run, place: int) -> str:
-    """What a run of several is called: its number, and its address where the source has one."""
-    return f"{place}. {run.url or run.tool}"
+def run_names(runs: Sequence[Run], sources: Sequence[str] | None = None) -> tuple[str, ...]:
+    """What each run of several is called: its number, and whatever tells it from the others: file, tool, URL, load."""
+    columns = [
+        list(sources) if sources and len(sources) == len(runs) else [],
+        [run.tool for run in runs],
+        [run.url or "" for run in runs],
+        ["" if run.connections is None else f"{run.connections:,} connections" for run in runs],
+        [
+            "" if run.rate_target_per_s is None else f"{words.rate(run.rate_target_per_s)} offered"
+            for run in runs
+        ],
+    ]
+    telling = [column for column in columns if len(set(column)) > 1]
+    return tuple(
+        " ".join([f"{place}.", ", ".join(part for part in parts if part)]).strip()
+        for place, *parts in zip(range(1, len(runs) + 1), *telling, strict=True)
+    )
 
 
-def _of_many(runs: Sequence[Run]) -> Table:
+def _of_many(runs: Sequence[Run], names: Sequence[str]) -> Table:
     shown = [
         key
         for key in ("50", "90", "95", "99", "99.9")
@@ -130,7 +162,7 @@ def _of_many(runs: Sequence[Run]) -> Table:
     )
     rows = tuple(
         (
-            run_name(run, place),
+            name,
             _count(run.requests),
             _rate(run.requests_per_s),
             _count(run.connections),
@@ -139,7 +171,7 @@ def _of_many(runs: Sequence[Run]) -> Table:
             _count(run.late),
             _count(run.errors.status),
         )
-        for place, run in enumerate(runs, start=1)
+        for name, run in zip(names, runs, strict=True)
     )
     return Table("The runs side by side", columns, rows)
 
@@ -169,9 +201,25 @@ def _endpoint_name(row: Endpoint) -> str:
     return row.name if not row.method or row.name.startswith(row.method) else f"{row.method} {row.name}"
 
 
-def _status_codes(run: Run, of_run: str) -> Table:
-    rows = tuple((code, _count(count)) for code, count in sorted((run.status_codes or {}).items()))
-    return Table(f"Status codes{of_run}", ("Status", "Answers"), rows)
+def _status_codes(runs: Sequence[Run], names: Sequence[str]) -> Table:
+    codes = sorted({code for run in runs for code in run.status_codes or ()})
+    if len(runs) == 1:
+        rows = tuple((code, _count((runs[0].status_codes or {})[code])) for code in codes)
+        return Table("Status codes", ("Status", "Answers"), rows)
+    return Table(
+        "Status codes",
+        ("Run", *codes),
+        tuple(
+            (
+                name,
+                *(
+                    NOT_STATED if run.status_codes is None else _count(run.status_codes.get(code, 0))
+                    for code in codes
+                ),
+            )
+            for name, run in zip(names, runs, strict=True)
+        ),
+    )
 
 
 def environment_tables(environment: Mapping[str, Any] | None) -> tuple[Table, ...]:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwind.histogram import from_counts, undo_correction
-from headwind.report import figures
+from headwind.report import figures, reading
 from headwind.report.charts import latency, timeline
 from headwind.report.charts.figure import NARROW, PALETTE, WIDE, Figure, log_ticks, style_sheet
 from headwind.run import Errors, Latency, Run
 from headwind.samples import Sample
-from tests.report.documents import CUT_RUN, FULL_RUN, SAMPLES
+from tests.report.documents import CUT_RUN, FULL_RUN, SAMPLES, capacity_document, comparison_document
 
 
 def run_figures(runs: list[Run], samples: Sequence[Sample] = ()) -> list[Figure]:
@@ -86,6 +86,16 @@ def test_the_time_line_is_thinned_without_losing_answers_but_the_unfinished_end(
 def _painted(figure: Figure) -> set[str]:
     drawn = "".join(figure.svgs(WIDE))
     return set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{6}|\w+)"', drawn)) - {"none", "transparent"}
+
+
+def test_every_chart_is_valid_vega_lite() -> None:
+    drawn = [*run_figures([FULL_RUN], SAMPLES), *run_figures([CUT_RUN]), *run_figures([FULL_RUN] * 60)]
+    for made in (comparison_document(), capacity_document()):
+        drawn += figures.figures_of(reading.of(made))
+    assert len(drawn) == 8
+    for figure in drawn:
+        for panel in figure.panels:
+            panel.draw(WIDE).to_dict()  # raises where the schema is broken
 
 
 def test_every_colour_drawn_is_mapped_to_a_dark_one() -> None:

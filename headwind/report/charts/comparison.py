@@ -9,7 +9,7 @@ import altair as alt
 
 from headwind import words
 from headwind.report.charts.figure import Drawing, Figure, Panel, colour, data
-from headwind.report.tables import run_name
+from headwind.report.tables import run_names
 from headwind.run import Run
 
 # More rows than this cannot carry a name each; the table under the picture has them all.
@@ -17,11 +17,11 @@ NAMED_ROWS = 40
 _ROW_HEIGHT = 24
 
 
-def runs_figure(runs: Sequence[Run]) -> Figure | None:
+def runs_figure(runs: Sequence[Run], sources: Sequence[str] | None = None) -> Figure | None:
     """Requests per second of every run, as bars while there is room for names, else as a row of dots."""
     rows = [
-        {"place": place, "name": run_name(run, place), "rate": run.requests_per_s}
-        for place, run in enumerate(runs, start=1)
+        {"place": place, "name": name, "rate": run.requests_per_s}
+        for place, (name, run) in enumerate(zip(run_names(runs, sources), runs, strict=True), start=1)
         if run.requests_per_s is not None
     ]
     if not rows:
@@ -31,8 +31,8 @@ def runs_figure(runs: Sequence[Run]) -> Figure | None:
     return Figure(
         "runs",
         "Requests per second",
-        f"Requests per second of {len(rows)} runs, from {words.rate(_rate(least))} ({least['name']}) "
-        f"to {words.rate(_rate(best))} ({best['name']}).",
+        f"Requests per second of {len(rows)} runs, from {words.rate(_rate(least))} (run {least['name']}) "
+        f"to {words.rate(_rate(best))} (run {best['name']}).",
         (Panel(lambda width: draw(rows, width)),),
         "Single runs: they show what was measured, not whether a difference would come again.",
         whole=True,

@@ -73,8 +73,8 @@ def _ratio_chart(rows: Sequence[Mapping[str, Any]], margin: float, width: int) -
         }
         for row in rows
     ]
-    low = min(1 - margin, *(row["low"] for row in known)) * 0.97
-    high = max(1 + margin, *(row["high"] for row in known)) * 1.03
+    low = min(1 - margin, *(row["low"] for row in known)) * 0.93
+    high = max(1 + margin, *(row["high"] for row in known)) * 1.08
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     x = alt.X(
         "ratio:Q",
@@ -92,7 +92,7 @@ def _ratio_chart(rows: Sequence[Mapping[str, Any]], margin: float, width: int) -
         fill=colour("unknown-soft")
     )
     base = alt.Chart(data(known)).encode(y=y, color=paint)
-    label = base.mark_text(align="left", dx=8, dy=-11).encode(x=x, text="verdict:N")
+    label = base.mark_text(dy=-12).encode(x=x, text="verdict:N")
     return alt.layer(
         band.encode(x=x, x2="end:Q"),
         alt.Chart(data([{"ratio": 1}])).mark_rule(stroke=colour("chart-muted")).encode(x=x),
@@ -182,9 +182,9 @@ def _capacity_chart(
     base = alt.Chart(data(points)).encode(x=x, y=y, color=paint)
     layers: list[Drawing] = []
     if objective_s is not None:
-        row = data([{"seconds": objective_s, "rate": right, "label": objective}])
+        row = data([{"seconds": objective_s, "rate": 0, "label": objective}])
         layers.append(alt.Chart(row).mark_rule(stroke=colour("failed"), strokeDash=[5, 4]).encode(y=y))
-        text = alt.Chart(row).mark_text(align="right", dx=-4, dy=-8, color=colour("failed"))
+        text = alt.Chart(row).mark_text(align="left", dx=6, dy=-8, color=colour("failed"))
         layers.append(text.encode(x=x, y=y, text="label:N"))
     if lines:
         marks = alt.Chart(data([{**row, "seconds": high} for row in lines]))

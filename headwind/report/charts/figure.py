@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import altair as alt
 import vl_convert
+from altair.utils.schemapi import debug_mode
 
 # The palette: name -> (light, dark). `style_sheet` turns it into the page's variables and the mapping of drawings.
 PALETTE: dict[str, tuple[str, str]] = {
@@ -76,7 +77,10 @@ class Figure:
 
 
 def _spec(panel: Panel, width: int) -> dict[str, Any]:
-    spec: dict[str, Any] = panel.draw(width).to_dict(validate=False)
+    # Altair checks every object against its schema while it is built: most of the time of a chart, and our charts
+    # are checked in the tests.
+    with debug_mode(False):
+        spec: dict[str, Any] = panel.draw(width).to_dict(validate=False)
     spec["config"] = CONFIG
     spec["background"] = colour("chart-paper")
     return spec
@@ -150,7 +154,7 @@ def style_sheet() -> tuple[str, str, str]:
     return light, dark, rules
 
 
-def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
+def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
     """Round values (1, 2, 5 times a power of ten) from `low` to `high`; powers of ten alone where that is enough."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks: list[float] = []
