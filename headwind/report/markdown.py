@@ -14,7 +14,8 @@ from headwind.samples import Sample
 
 # Each could begin markup, a link, an HTML tag or a mention somewhere inside a line.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~@#&$])")
-_LEADING = re.compile(r"^(\s*)([-+=]|\d+[.)])")
+# At the start of a line: a list's bullet or number, a rule, an underline of a heading.
+_LEADING = re.compile(r"^(\d*)([-+.)](?=\s|$)|[-=]+$)")
 _SEVERITIES = {"critical": "Critical", "warning": "Warning", "info": "For information"}
 
 
@@ -88,13 +89,11 @@ def write(
     read = reading.of(document, samples=samples, environment=environment, raw_text=raw_text)
     written, pictures = [path], []
     for figure in figures_of(read):
-        drawn = figure.pngs()
-        for place, png in enumerate(drawn, start=1):
-            number = f"-{place}" if len(drawn) > 1 else ""
+        for place, (panel, png) in enumerate(zip(figure.panels, figure.pngs(), strict=True), start=1):
+            number = f"-{place}" if len(figure.panels) > 1 else ""
             target = path.with_name(f"{path.stem}-{figure.slug}{number}.png")
             target.write_bytes(png)
-            label = figure.panels[place - 1].label
-            pictures.append((target.name, f"{label}. {figure.summary}" if label else figure.summary))
+            pictures.append((target.name, panel.summary or figure.summary))
             written.append(target)
     path.write_text(
         render(document, samples=samples, environment=environment, raw_text=raw_text, pictures=pictures),

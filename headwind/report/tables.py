@@ -228,17 +228,29 @@ def environment_tables(environment: Mapping[str, Any] | None) -> tuple[Table, ..
     tables = []
     for key, value in (environment or {}).items():
         if isinstance(value, Mapping):
-            rows = tuple((_label(name), _plain(one)) for name, one in value.items())
-            tables.append(Table(_label(key), ("Item", "Value"), rows, numeric=False))
+            rows = tuple(_item(str(name), one) for name, one in value.items())
+            tables.append(Table(_label(str(key)), ("Item", "Value"), rows, numeric=False))
         else:
-            plain.append((_label(key), _plain(value)))
+            plain.append(_item(str(key), value))
     if plain:
         tables.insert(0, Table("Environment", ("Item", "Value"), tuple(plain), numeric=False))
     return tuple(tables)
 
 
-def _label(name: object) -> str:
-    text = str(name).replace("_", " ")
+_UNITS = {"_bytes": words.size, "_per_s": words.rate, "_s": words.seconds}
+
+
+def _item(name: str, value: Any) -> tuple[str, str]:
+    """A value of the environment under its name; the unit that the name ends with goes to the value."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        for ending, say in _UNITS.items():
+            if name.endswith(ending):
+                return _label(name.removesuffix(ending)), say(value)
+    return _label(name), _plain(value)
+
+
+def _label(name: str) -> str:
+    text = name.replace("_", " ")
     return text[:1].upper() + text[1:]
 
 
@@ -247,10 +259,12 @@ def _plain(value: Any) -> str:
         return "unknown"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return words.number(value) if isinstance(value, float) else str(value)
     if isinstance(value, Mapping):
         return "; ".join(f"{str(key).replace('_', ' ')} {_plain(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
-        return " ".join(_plain(one) for one in value)
+        return (", " if all(isinstance(one, int | float) for one in value) else "; ").join(map(_plain, value))
     return str(value)
 
 

@@ -103,11 +103,47 @@ def test_markdown_is_written_with_its_pictures_beside_it(tmp_path: Path) -> None
         assert f"]({picture.name})" in text
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "45.1 s",
+        "1. first",
+        "2) x",
+        "- x",
+        "+ x",
+        "---",
+        "===",
+        "--target",
+        "# x",
+        "> x",
+        "* x",
+        "a_b_c",
+        "<b>",
+    ],
+)
+def test_text_shows_as_itself_at_the_start_of_a_line(value: str) -> None:
+    page = MarkdownIt("commonmark").render(markdown.text(value))
+    shown = value.replace("<", "&lt;").replace(">", "&gt;")
+    assert page == f"<p>{shown}</p>\n"
+
+
 @pytest.mark.parametrize("value", ["`", "a`b``c", "``", "x|y", "", "plain"])
 def test_a_code_span_shows_its_value(value: str) -> None:
     page = MarkdownIt("commonmark").render(markdown.code(value.replace("|", "!")))
     assert page.startswith("<p><code>")
     assert page.count("<code>") == 1
+
+
+def test_the_environment_is_told_in_the_units_of_its_names() -> None:
+    said = {"machine": {"memory_bytes": 25276510208, "load_average": [7.67138671875, 5.0], "cpu_quota": None}}
+    text = markdown.render(document(FULL_RUN), environment={**said, "warmup": {"duration_s": 3}})
+    for row in (
+        "| Memory | 23.5 GiB |",
+        "| Load average | 7.67, 5 |",
+        "| Cpu quota | unknown |",
+        "| Duration | 3 s |",
+    ):
+        assert row in text
 
 
 def test_csv_has_a_row_a_run_with_units_in_the_names_and_nothing_for_unknown() -> None:

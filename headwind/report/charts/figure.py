@@ -48,10 +48,14 @@ def colour(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One drawing of a figure: `draw(width)` gives a chart whose total width is `width` pixels."""
+    """One drawing of a figure: `draw(width)` gives a chart whose total width is `width` pixels.
+
+    Where a figure has several panels each has a `label`, and a `summary` of its own.
+    """
 
     draw: Callable[[int], Drawing]
     label: str = ""
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,15 @@ class Figure:
         """The panels as SVG fragments to inline; no ids, no style, no script."""
         return [_inline(vl_convert.vegalite_to_svg(_spec(panel, width))) for panel in self.panels]
 
-    def pngs(self, width: int = 640) -> list[bytes]:
-        """The panels as PNG at twice the pixels, for Markdown."""
-        return [vl_convert.vegalite_to_png(_spec(panel, width), scale=2) for panel in self.panels]
+    def pngs(self, width: int = 660) -> list[bytes]:
+        """The panels as PNG at twice the pixels, for Markdown; each under its title, for it may be seen alone."""
+        drawn = []
+        for panel in self.panels:
+            spec = _spec(panel, width)
+            spec["title"] = panel.label or self.title
+            spec["padding"] = 14
+            drawn.append(vl_convert.vegalite_to_png(spec, scale=2))
+        return drawn
 
 
 def _spec(panel: Panel, width: int) -> dict[str, Any]:
@@ -103,6 +113,7 @@ CONFIG: dict[str, Any] = {
     "autosize": {"type": "fit-x", "contains": "padding"},
     "padding": {"left": 0, "right": 12, "top": 6, "bottom": 0},
     "view": {"stroke": None},
+    "title": {"anchor": "start", "color": colour("chart-ink"), "fontSize": 14, "offset": 10},
     "axis": {
         "domain": False,
         "ticks": False,

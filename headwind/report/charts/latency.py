@@ -201,9 +201,8 @@ def _percentile_chart(curves: tuple[Curve, ...], unknown: Unknown | None, width:
     legend = alt.Legend(title=None, orient="top", symbolType="stroke") if len(names) > 1 else None
     paint = alt.Color("curve:N", scale=alt.Scale(domain=names, range=paints), legend=legend)
     base = alt.Chart(data(rows)).encode(x=x, y=y, color=paint)
-    exact = bool(curves) and curves[0].name == "measured"
-    layers.append(base.mark_line(interpolate="step-after" if exact else "linear"))
-    if not exact:
+    layers.append(base.mark_line())
+    if curves and curves[0].name == "as printed":
         layers.append(base.mark_point(filled=True, size=46, opacity=1))
     return alt.layer(*layers).properties(width=width, height=CHART_HEIGHT)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from headwind.samples import Sample
 
 MAX_POINTS = 240
 _PANEL_HEIGHT = 120
+_CPU_PAINTS = {"server": "measured", "generator": "corrected", "whole machine": "unknown"}
 
 
 def over_time_figure(run: Run, samples: Sequence[Sample]) -> Figure | None:
@@ -25,37 +26,45 @@ def over_time_figure(run: Run, samples: Sequence[Sample]) -> Figure | None:
     end = max([row["t"] for rows in (throughput, cpu, memory) for row in rows], default=0.0)
     if end <= 0:
         return None
-    panels = []
-    if throughput:
-        panels.append(_area_panel("Answers per second", throughput, "measured", end))
-    if any(row["value"] for row in errors):
-        panels.append(_area_panel("Error answers per second", errors, "failed", end))
-    if cpu:
-        cpus = during[-1].cpus
-        panels.append(
-            _line_panel(
-                f"CPU in cores (the machine has {cpus})",
-                cpu,
-                {"server": "measured", "generator": "corrected", "whole machine": "unknown"},
-                end,
-            )
-        )
-    if memory:
-        panels.append(
-            _line_panel(
-                "Memory of the server in MiB", memory, {"server": "memory", "generator": "corrected"}, end
-            )
-        )
+    panels = tuple(_panels(throughput, errors, cpu, memory, during[-1].cpus if during else None, end))
     return Figure(
         "over-time",
         "Over time",
-        _summary(throughput, errors, cpu, memory),
-        tuple(panels),
+        " ".join(panel.summary for panel in panels),
+        panels,
         "",
         ("Second", "Answers/s", "Errors/s", "Server CPU (cores)", "Server memory (MiB)"),
         _rows(throughput, errors, cpu, memory, end),
         whole=True,
     )
+
+
+def _panels(
+    throughput: list[dict[str, Any]],
+    errors: list[dict[str, Any]],
+    cpu: list[dict[str, Any]],
+    memory: list[dict[str, Any]],
+    cpus: int | None,
+    end: float,
+) -> Iterator[Panel]:
+    """The panels of what was recorded; errors have one only where there were any."""
+    if throughput:
+        values = [row["value"] for row in throughput]
+        none = "" if any(row["value"] for row in errors) else ", none of them an error"
+        summary = f"Answers per second: from {words.rate(min(values))} to {words.rate(max(values))}{none}."
+        yield Panel(_area(throughput, "measured", end), "Answers per second", summary)
+    if any(row["value"] for row in errors):
+        summary = f"Error answers per second: up to {words.rate(max(row['value'] for row in errors))}."
+        yield Panel(_area(errors, "failed", end), "Error answers per second", summary)
+    if cpu:
+        means = [(who, _mean(cpu, who)) for who in _CPU_PAINTS]
+        told = [f"{who} {words.cores(mean)}" for who, mean in means if mean is not None]
+        summary = f"CPU used, on average of {cpus} cores: {', '.join(told)}."
+        yield Panel(_lines(cpu, _CPU_PAINTS, end), f"CPU in cores (the machine has {cpus})", summary)
+    if memory:
+        first, last = memory[0]["value"], memory[-1]["value"]
+        summary = f"Memory of the server: from {words.number(first)} to {words.number(last)} MiB."
+        yield Panel(_lines(memory, {"server": "memory"}, end), "Memory of the server in MiB", summary)
 
 
 def _slots(run: Run, counts: Sequence[int]) -> list[dict[str, Any]]:
@@ -118,7 +127,7 @@ def _axes(end: float) -> tuple[alt.X, alt.Y]:
     return x, y
 
 
-def _area_panel(label: str, rows: list[dict[str, Any]], paint: str, end: float) -> Panel:
+def _area(rows: list[dict[str, Any]], paint: str, end: float) -> Callable[[int], Drawing]:
     def draw(width: int) -> Drawing:
         x, y = _axes(end)
         return (
@@ -132,10 +141,10 @@ def _area_panel(label: str, rows: list[dict[str, Any]], paint: str, end: float) 
             .properties(width=width, height=_PANEL_HEIGHT)
         )
 
-    return Panel(draw, label)
+    return draw
 
 
-def _line_panel(label: str, rows: list[dict[str, Any]], paints: dict[str, str], end: float) -> Panel:
+def _lines(rows: list[dict[str, Any]], paints: Mapping[str, str], end: float) -> Callable[[int], Drawing]:
     present = {str(row["who"]) for row in rows}
     names = [name for name in paints if name in present]
 
@@ -150,35 +159,12 @@ def _line_panel(label: str, rows: list[dict[str, Any]], paints: dict[str, str], 
             .properties(width=width, height=_PANEL_HEIGHT)
         )
 
-    return Panel(draw, label)
+    return draw
 
 
 def _mean(rows: Sequence[dict[str, Any]], who: str | None = None) -> float | None:
     values = [row["value"] for row in rows if who is None or row["who"] == who]
     return sum(values) / len(values) if values else None
-
-
-def _summary(
-    throughput: list[dict[str, Any]],
-    errors: list[dict[str, Any]],
-    cpu: list[dict[str, Any]],
-    memory: list[dict[str, Any]],
-) -> str:
-    parts = []
-    if throughput:
-        values = [row["value"] for row in throughput]
-        parts.append(f"answers from {words.rate(min(values))} to {words.rate(max(values))}")
-    if throughput and not any(row["value"] for row in errors):
-        parts.append("no error answers")
-    elif errors:
-        parts.append(f"error answers up to {words.rate(max(row['value'] for row in errors))}")
-    server = _mean(cpu, "server")
-    if server is not None:
-        parts.append(f"the server used {words.cores(server)} on average")
-    if memory:
-        first, last = memory[0]["value"], memory[-1]["value"]
-        parts.append(f"its memory went from {words.number(first)} to {words.number(last)} MiB")
-    return f"Over time: {'; '.join(parts)}." if parts else "Over time."
 
 
 def _rows(
