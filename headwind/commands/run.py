@@ -8,7 +8,7 @@ import sys
 
 from headwind.commands.explain import add_gates, asked_gates, rendered
 from headwind.commands.loading import add_load, again_command, confirm, describe, plan_of
-from headwind.errors import Exit, GateNotJudgedError
+from headwind.errors import Exit, GateNotJudgedError, HeadwindError
 from headwind.report import document
 from headwind.stress import folder, generator, reports, trial
 from headwind.stress.interrupt import Interrupt
@@ -39,7 +39,13 @@ def execute(options: argparse.Namespace) -> int:
     confirm(plan, yes=options.yes)
     into = folder.create(options.reports, plan.label)
     with Interrupt() as interrupt:
-        result = trial.run(plan, wrk, into, interrupt=interrupt, progress=Progress(), again=again)
+        try:
+            result = trial.run(plan, wrk, into, interrupt=interrupt, progress=Progress(), again=again)
+        except HeadwindError:
+            # Of a load that never began only the server's last words are worth keeping.
+            if not (into / "server.log").exists():
+                shutil.rmtree(into, ignore_errors=True)
+            raise
         built = reports.judge(result, target=wanted, slos=objectives)
         if result.runs:
             # The verdict first: nobody shall wait for charts.

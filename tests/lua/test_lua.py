@@ -268,3 +268,58 @@ def test_a_script_can_be_found_relative_to_the_working_directory(folder: Path) -
     with serving() as url:
         run = wrk("-t1", "-c1", "-d1s", "-s", "prediction.lua", url, cwd=folder)
     assert reported(run.stdout)["requests"] > 0
+
+
+NO_FFI = 'package.loaded.ffi = nil; package.preload.ffi = function() error("no ffi here") end\n'
+
+
+def test_without_ffi_the_histogram_is_read_by_index(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "mine.lua"
+    script.write_text(NO_FFI)
+    with serving("--delay", "0.01") as url:
+        run = wrk(
+            "-t1", "-c2", "-d1s", "-s", folder / "observe.lua", url, "--", "--histogram",
+            environment={"HEADWIND_SCRIPT": str(script)},
+        )  # fmt: skip
+    report = reported(run.stdout)
+    assert report["source"] == "latency(i)"
+    assert report["timeout_us"] is None
+    assert sum(report["histogram"]["counts"]) == report["requests"] > 50
+
+
+DESCRIBE = """
+local function fake(struct)
+  local proxy = newproxy(true)
+  local meta = getmetatable(proxy)
+  meta.__len = function() return struct.distinct end
+  meta.__call = function(_, i) return i * 1000, 2 end
+  meta.__index = function(_, name)
+    if name == "percentile" then return function(_, p) return p end end
+    return struct[name]
+  end
+  return proxy
+end
+local exact = dofile(os.getenv("EXACT_LUA"))
+local errors = { connect = 0, read = 0, write = 0, status = 0, timeout = 0 }
+local summary = { duration = 1e6, requests = 6, bytes = 1, errors = errors }
+local latency = fake({ distinct = %s, min = 1000, max = %s, mean = 2000, stdev = 0/0 })
+print("described " .. exact.describe(summary, latency, 1, nil, nil))
+os.exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("distinct", "largest", "source"), [(3, 3000, "latency(i)"), (20_000, 2_000_000, "percentiles")]
+)
+def test_what_cannot_be_read_in_time_is_left_to_percentiles(
+    folder: Path, tmp_path: Path, distinct: int, largest: int, source: str
+) -> None:
+    script = tmp_path / "describe.lua"
+    script.write_text(NO_FFI + DESCRIBE % (distinct, largest))
+    run = wrk("-s", script, "http://127.0.0.1:1", environment={"EXACT_LUA": str(folder / "exact.lua")})
+    line = next(line for line in run.stdout.splitlines() if line.startswith("described "))
+    report = json.loads(line.removeprefix("described "))
+    assert report["source"] == source
+    assert (report["histogram"] is None) == (source == "percentiles")
+    assert report["latency_us"]["percentiles"]["99.9"] == 100  # whole microseconds
+    assert report["latency_us"]["stdev"] is None

@@ -367,6 +367,7 @@ def test_nothing_listening_is_said(headwind: Headwind) -> None:
     done = headwind.run("run", "--url", url, *QUICK)
     assert done.returncode == 6
     assert "start the server, or let --command start it" in one_sentence(done.stderr)
+    assert not list(headwind.reports.iterdir())
 
 
 def test_reports_that_cannot_be_written_are_said_before_anything_starts(
