@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "explain": "read any load tool's output, judge it, report it",
     "diff": "put runs already measured side by side",
     "run": "load a server once and report what it took",
+    "diagnose": "find out what limits a server, by probing it for a minute",
     "doctor": "say what this machine lacks for a load test, and the command that mends it",
     "report": "render runs again from their folders; list all of them",
 }

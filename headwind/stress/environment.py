@@ -1,4 +1,5 @@
-"""What a result depends on: machine, versions, limits, command lines without secrets, hashes of what was sent."""
+"""What a result depends on: machine, versions, limits, command lines without secrets, hashes of "
+"what was sent."""
 
 from __future__ import annotations
 

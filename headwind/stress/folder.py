@@ -27,7 +27,8 @@ def create(reports: Path, label: str) -> Path:
             return folder
     except OSError as error:
         raise UsageError(
-            f"the reports cannot be written to {reports} ({error.strerror}); name another folder with --reports."
+            f"the reports cannot be written to {reports} ({error.strerror}); name another folder "
+            "with --reports."
         ) from None
     raise UsageError(f"{reports} has a thousand runs called {name}; give this one another --label.")
 

@@ -1,0 +1,124 @@
+"""How often `headwind diagnose` is right: `python -m bench.diagnosis [-k TIMES] [-o RESULT] [--keep DIR] [CASE...]`.
+
+Runs the sick and healthy services of the tests, each K times, and prints how often the true cause came first, which
+false causes were named, and which true ones were ruled out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.diagnose.sick.cases import CASES, Case
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@contextlib.contextmanager
+def beside(case: Case) -> Iterator[dict[str, str]]:
+    """The downstream of a case, where it has one, and the environment that names it."""
+    if case.downstream is None:
+        yield {}
+        return
+    from headwind.stress.target import free_port
+
+    port = free_port()
+    seconds, limit = case.downstream
+    command = [sys.executable, "tests/diagnose/sick/downstream.py", str(port), str(seconds), str(limit)]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        yield {"DOWNSTREAM": str(port)}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def diagnose(case: Case, keep: Path | None, number: int, extra: list[str]) -> dict[str, Any]:
+    """One diagnosis of the installed command line; the document, or `{"failed": what it said}`."""
+    with beside(case) as environment, tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "headwind", "diagnose", "--command", case.command, "--url", "/work"]
+        command += ["--format", "json", "-o", f"{folder}/diagnosis.json", *extra]
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            command += ["--observations", str(keep / f"{case.name}-{number}.json")]
+        began = time.monotonic()
+        run = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        took = time.monotonic() - began
+        if run.returncode != 0:
+            return {"failed": run.stderr.strip()[-400:], "took_s": round(took, 1)}
+        document: dict[str, Any] = json.loads(Path(folder, "diagnosis.json").read_text())
+        return {**document, "took_s": round(took, 1)}
+
+
+def verdict(case: Case, document: dict[str, Any]) -> dict[str, Any]:
+    """What was right and wrong about one document."""
+    if "failed" in document:
+        return {"right": False, "causes": [], "false": [], "wrongly_excluded": [], **document}
+    codes = [cause["code"] for cause in document["causes"]]
+    true = {*case.first, *case.also}
+    out = {row["code"] for row in document["ruled_out"]}
+    return {
+        "right": codes[0] in case.first and set(case.must) <= set(codes),
+        "causes": [f"{cause['code']}:{cause['certainty']}" for cause in document["causes"]],
+        "false": [code for code in codes if code not in true],
+        "wrongly_excluded": sorted(out & {*case.first[:1], *case.must}),
+        "ruled_out": len(out),
+        "load_s": document["load_s"],
+        "took_s": document["took_s"],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*")
+    parser.add_argument("-k", type=int, default=1, help="times each")
+    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--keep", type=Path, help="keep the observations there")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    chosen = [case for case in CASES if not options.cases or case.name in options.cases]
+    rows = []
+    for number in range(options.k):
+        for case in chosen:
+            found = verdict(case, diagnose(case, options.keep, number, ["--quick"] if options.quick else []))
+            rows.append({"case": case.name, **found})
+            mark = "ok " if found["right"] and not found["false"] else "BAD"
+            print(mark, case.name, found["causes"] or found.get("failed"), end=" ")
+            print(
+                "false:",
+                found["false"],
+                "wrongly excluded:",
+                found["wrongly_excluded"],
+                f"{found['took_s']} s",
+                flush=True,
+            )
+    right = sum(row["right"] for row in rows)
+    false = sum(bool(row["false"]) for row in rows)
+    print(f"true cause first: {right} of {len(rows)}; with a false cause: {false}")
+    if options.output is not None:
+        machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+        options.output.write_text(
+            json.dumps({"machine": machine, "k": options.k, "rows": rows}, indent=1) + "\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""The judgement: all rules over one set of observations, what follows from what, the order, and the "
+"sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headwind.analysis.diagnosis import computing, environment, overtime, pauses, waiting
+from headwind.analysis.diagnosis.environment import evidence
+from headwind.analysis.diagnosis.exclusion import ruled_out
+from headwind.analysis.diagnosis.facts import Facts
+from headwind.analysis.diagnosis.model import Cause, Diagnosis
+from headwind.analysis.diagnosis.observations import Observations
+
+# What is named first: what makes the measurement worthless, then special illnesses, then what limits any server.
+ORDER = (
+    "no_answers",
+    "out_of_memory",
+    "worker_restarts",
+    "generator_limited",
+    "noisy_host",
+    "cpu_throttled",
+    "fd_limit",
+    "rate_limited",
+    "errors_served",
+    "accept_queue_overflow",
+    "thread_oversubscription",
+    "gc_pauses",
+    "periodic_pause",
+    "two_kinds_of_request",
+    "blocking_in_event_loop",
+    "log_backpressure",
+    "serial_section",
+    "threadpool_limit",
+    "connection_pool_limit",
+    "slow_dependency",
+    "work_repeated_per_request",
+    "proxy_no_keepalive",
+    "no_keepalive",
+    "batch_window",
+    "load_imbalance",
+    "memory_growth",
+    "drift",
+    "cold_start",
+    "workers_below_cores",
+    "cpu_bound",
+    "pure_delay",
+    "none",
+)
+
+# A cause on the left explains those on the right, which are then not said again.
+EXPLAINS: dict[str, tuple[str, ...]] = {
+    "out_of_memory": ("worker_restarts", "errors_served", "no_answers", "drift", "periodic_pause"),
+    "worker_restarts": (
+        "errors_served",
+        "drift",
+        "periodic_pause",
+        "gc_pauses",
+        "load_imbalance",
+        "cpu_bound",
+    ),
+    "generator_limited": (
+        "pure_delay",
+        "cpu_bound",
+        "workers_below_cores",
+        "serial_section",
+        "connection_pool_limit",
+    ),
+    "noisy_host": ("workers_below_cores", "cpu_bound", "drift", "load_imbalance", "periodic_pause"),
+    "cpu_throttled": (
+        "workers_below_cores",
+        "cpu_bound",
+        "periodic_pause",
+        "gc_pauses",
+        "load_imbalance",
+        "drift",
+    ),
+    "fd_limit": ("accept_queue_overflow", "errors_served", "pure_delay"),
+    "rate_limited": (
+        "pure_delay",
+        "serial_section",
+        "cpu_bound",
+        "workers_below_cores",
+        "two_kinds_of_request",
+    ),
+    "thread_oversubscription": ("workers_below_cores", "cpu_bound"),
+    "gc_pauses": ("periodic_pause", "cpu_bound", "workers_below_cores", "drift", "two_kinds_of_request"),
+    "two_kinds_of_request": ("pure_delay",),
+    "periodic_pause": ("two_kinds_of_request",),
+    "blocking_in_event_loop": ("pure_delay", "accept_queue_overflow"),
+    "log_backpressure": ("serial_section", "cpu_bound"),
+    "work_repeated_per_request": ("workers_below_cores", "cpu_bound"),
+    "batch_window": ("pure_delay", "serial_section", "connection_pool_limit", "rate_limited"),
+    "drift": ("workers_below_cores", "cpu_bound"),
+    "no_keepalive": ("cpu_bound",),
+    "proxy_no_keepalive": ("cpu_bound",),
+    "no_answers": ("errors_served",),
+}
+
+
+def judge(seen: Observations) -> Diagnosis:
+    """Causes in order, what was ruled out, the ceiling. Pure."""
+    facts = Facts(seen)
+    found = _rules(facts)
+    causes = _ordered(_without_consequences(found))
+    if not causes:
+        causes = [_none(facts)]
+    measured = seen.full is not None and seen.full.requests > 0
+    ceiling = max((load.good_per_s for load in facts.loads), default=None)
+    return Diagnosis(
+        url=seen.url,
+        summary=_summary(facts, causes),
+        causes=tuple(causes),
+        ruled_out=ruled_out(facts, {cause.code for cause in found}) if measured else (),
+        ceiling_per_s=round(ceiling, 2) if ceiling is not None else None,
+        ceiling_reached=measured and (facts.saturated or facts.cpu_limited),
+        unloaded_s=facts.service_s,
+        load_s=round(seen.load_s, 1),
+        notes=(*seen.notes, *_noise(facts)) if measured else seen.notes,
+    )
+
+
+def _noise(facts: Facts) -> tuple[str, ...]:
+    """Other load that does not limit, but makes every figure lower than on a quiet machine."""
+    if facts.others_cores < 0.1 * facts.counters.cpus and facts.steal_share < 0.03:
+        return ()
+    return (
+        f"other processes used {facts.others_cores:.2f} of {facts.counters.cpus} cores, and "
+        f"{100 * facts.steal_share:.0f} % was stolen: on a quiet machine the figures are better",
+    )
+
+
+def _rules(facts: Facts) -> list[Cause]:
+    dead = environment.no_answers(facts)
+    if facts.seen.full is None:
+        return [dead] if dead is not None else []
+    rules: tuple[Cause | None, ...] = (
+        environment.out_of_memory(facts),
+        environment.worker_restarts(facts),
+        environment.fd_limit(facts),
+        environment.accept_queue_overflow(facts),
+    )
+    if dead is not None:
+        return [cause for cause in (dead, *rules) if cause is not None]
+    rules += (
+        environment.generator_limited(facts),
+        environment.noisy_host(facts),
+        environment.cpu_throttled(facts),
+        environment.rate_limited(facts),
+        environment.errors_served(facts),
+        overtime.two_kinds(facts),
+        waiting.batch_window(facts),
+        computing.thread_oversubscription(facts),
+        computing.work_repeated(facts),
+        computing.load_imbalance(facts),
+        computing.workers_below_cores(facts),
+        computing.cpu_bound(facts),
+        overtime.proxy_no_keepalive(facts),
+        overtime.no_keepalive(facts),
+        overtime.memory_growth(facts),
+        overtime.drift(facts),
+        overtime.cold_start(facts),
+        overtime.pure_delay(facts),
+        *pauses.pauses(facts),
+        *waiting.waiting(facts),
+    )
+    return [cause for cause in rules if cause is not None]
+
+
+def _without_consequences(causes: Iterable[Cause]) -> list[Cause]:
+    rows = list(causes)
+    named = {cause.code for cause in rows}
+    explained = {code for name in named for code in EXPLAINS.get(name, ())}
+    return [cause for cause in rows if cause.code not in explained]
+
+
+def _ordered(causes: list[Cause]) -> list[Cause]:
+    return sorted(causes, key=lambda cause: ORDER.index(cause.code))
+
+
+def _none(facts: Facts) -> Cause:
+    limit = "its CPU" if facts.cpu_limited else "nothing that was reached"
+    return Cause(
+        "none",
+        "proved" if facts.cpu_limited and facts.trivial else "likely",
+        f"Nothing is wrong: at {facts.rate_per_s:.0f}/s what limits it is {limit}, and a request needs little.",
+        (
+            evidence("throughput", facts.rate_per_s, "1/s", "wrk, full load"),
+            evidence("unloaded service time", facts.service_s, "s", "probe 1"),
+            evidence("CPU per request", facts.cpu_per_request_s, "s", "/proc, full load"),
+            evidence("server CPU", facts.server_cores, "cores", "/proc"),
+        ),
+        "Nothing needs to change for this load; for more, add workers up to the cores, then machines.",
+        f"about {facts.rate_per_s:.0f}/s again",
+    )
+
+
+def _summary(facts: Facts, causes: list[Cause]) -> str:
+    if facts.seen.full is None or not facts.seen.full.requests:
+        return causes[0].title
+    others = ", ".join(cause.code for cause in causes[1:])
+    return causes[0].title + (f" Also: {others}." if others else "")

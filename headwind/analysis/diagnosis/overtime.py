@@ -1,0 +1,272 @@
+"""Rules about connections, and about what changes from request to request or over time."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headwind.analysis.diagnosis.computing import opens_per_request
+from headwind.analysis.diagnosis.environment import evidence
+from headwind.analysis.diagnosis.facts import Facts, latencies_s
+from headwind.analysis.diagnosis.model import Cause
+from headwind.analysis.diagnosis.observations import Answer, Load
+
+CONNECTION_COST_S = 0.0002  # CPU to accept, set up and close one connection in the common Python servers
+
+
+def closed_share(facts: Facts) -> float | None:
+    """Share of the answers alone after which the server ended the connection."""
+    rows = [row for row in facts.seen.unloaded.endpoint if row.done_s is not None]
+    return sum(row.closed for row in rows) / len(rows) if rows else None
+
+
+def no_keepalive(facts: Facts) -> Cause | None:
+    """The server ends each connection, and that is a good part of what a request costs."""
+    share = closed_share(facts)
+    if share is None or share < 0.5:
+        return None
+    cost = facts.cpu_per_request_s if facts.cpu_limited else facts.service_s
+    if cost is None or CONNECTION_COST_S / cost < 0.1:
+        return None
+    opens = facts.counters.passive_opens
+    return Cause(
+        "no_keepalive",
+        "proved",
+        f"The server ends the connection after {100 * share:.0f} % of its answers: every request "
+        "pays for a new one.",
+        (
+            evidence("answers that end the connection", share, "1", "probe 1"),
+            evidence(
+                "connections per request", opens / facts.full.requests if opens else None, "1", "PassiveOpens"
+            ),
+            evidence("CPU per request", facts.cpu_per_request_s, "s", "/proc, full load"),
+        ),
+        "Serve HTTP/1.1 with keep-alive (gunicorn: gthread or an ASGI worker instead of sync; no "
+        "`Connection: close`).",
+        f"about {1e3 * CONNECTION_COST_S:.1f} ms less CPU per request, and no ports left in TIME_WAIT",
+    )
+
+
+def proxy_no_keepalive(facts: Facts) -> Cause | None:
+    """Requests on kept connections, the certain 404 included, open new connections behind the server's port."""
+    opened = opens_per_request(facts)
+    if opened is None or (closed_share(facts) or 0.0) > 0.5 or min(opened) < 0.8:
+        return None
+    return Cause(
+        "proxy_no_keepalive",
+        "proved",
+        f"What listens here is a proxy that opens {opened[0]:.1f} new connections to the server "
+        "behind it per request, a 404 included.",
+        (
+            evidence("connections opened per request", opened[0], "1", "ActiveOpens less ours, probe 1"),
+            evidence("connections opened per 404", opened[1], "1", "ActiveOpens less ours, probe 1"),
+        ),
+        "nginx: `keepalive 64;` in the upstream block, `proxy_http_version 1.1;` and "
+        '`proxy_set_header Connection "";`.',
+        "less CPU in proxy and server, no ports left in TIME_WAIT",
+    )
+
+
+def growth(load: Load | None) -> tuple[float, float] | None:
+    """(bytes grown over the last 60 % of the load, bytes per request there), all workers together."""
+    if load is None:
+        return None
+    total, whole = 0.0, 0
+    for process in load.counters.processes:
+        steps = process.rss_bytes
+        if len(steps) >= 5:
+            total += steps[-1] - steps[int(0.4 * len(steps))]
+            whole = max(whole, len(steps))
+    requests = 0.6 * load.requests
+    return (total, total / requests) if whole and requests else None
+
+
+def memory_growth(facts: Facts) -> Cause | None:
+    """Resident memory climbs with the requests, in the second load as in the first."""
+    first, second = growth(facts.seen.full), growth(facts.seen.half)
+    if first is None or first[0] < 6e6 or first[1] < 150:
+        return None
+    if second is None or second[0] < 2e6 or second[1] < 0.25 * first[1]:
+        return None
+    each = (first[1] + second[1]) / 2
+    return Cause(
+        "memory_growth",
+        "proved",
+        f"Memory grows by {each / 1e3:.1f} kB per request: {first[0] / 1e6:.0f} MB in the last 60 % "
+        "of the full load, "
+        f"{second[0] / 1e6:.0f} MB in that of the second, and it does not level off.",
+        (
+            evidence("growth, full load", first[0], "bytes", "/proc/<pid>/stat, last 60 %"),
+            evidence("growth, half the connections", second[0], "bytes", "/proc/<pid>/stat, last 60 %"),
+            evidence("per request", each, "bytes", "growth / requests"),
+        ),
+        "Look for a list, a cache or a metric with a label per request that only grows (tracemalloc, memray).",
+        f"flat memory; now {each * facts.rate_per_s * 3600 / 1e9:.1f} GB per hour at this rate",
+    )
+
+
+def quarters(load: Load | None) -> list[float] | None:
+    """Answers per second in the quarters of a load, the first second left out."""
+    if load is None or len(load.timeline) < 30:
+        return None
+    line = load.timeline[10 : -1 or None]
+    size = len(line) // 4
+    return [sum(line[i * size : (i + 1) * size]) / (0.1 * size) for i in range(4)] if size else None
+
+
+def drift(facts: Facts) -> Cause | None:
+    """Throughput falls, or the CPU per request rises, through the load, and stays there."""
+    parts = quarters(facts.seen.full)
+    if parts is None or min(parts) <= 0 or sum(parts) * facts.full.duration_s / 4 < 200:
+        return None
+    ratio = parts[3] / parts[0]
+    falling = all(b < 1.04 * a for a, b in itertools.pairwise(parts))
+    if ratio > 0.82 or not falling:
+        return None
+    if facts.cpu_limited:
+        dearer = _cpu_ratio(facts.full)
+        if dearer is None or dearer < 1.2:
+            return None
+    half = quarters(facts.seen.half)
+    if half is not None and facts.saturated and statistics.mean(half) > 1.1 * parts[3]:
+        return None
+    return Cause(
+        "drift",
+        "likely",
+        f"It gets slower as it runs: {parts[0]:.0f}/s at the start of the load, {parts[3]:.0f}/s at "
+        "its end, and no better afterwards.",
+        (
+            evidence("first quarter", parts[0], "1/s", "time line of answers, full load"),
+            evidence("last quarter", parts[3], "1/s", "time line of answers, full load"),
+            evidence("CPU per request, last against first", _cpu_ratio(facts.full), "1", "/proc"),
+            evidence("second load", statistics.mean(half) if half else None, "1/s", "half the connections"),
+        ),
+        "Look for something that is searched or copied in every request and grows: a list, a log in "
+        "memory, a table without an index.",
+        "throughput as at the start of the load",
+    )
+
+
+def _cpu_ratio(load: Load) -> float | None:
+    """CPU per request in the last third against the first, the first second left out."""
+    counters = load.counters
+    line, cpu = load.timeline, counters.cpu_over_time
+    size = min(len(line), len(cpu))
+    if size < 40:
+        return None
+    third = (size - 10) // 3
+    first = sum(cpu[10 : 10 + third]) / max(1, sum(line[10 : 10 + third]))
+    last = sum(cpu[size - third : size]) / max(1, sum(line[size - third : size]))
+    return last / first if first else None
+
+
+def cold_start(facts: Facts) -> Cause | None:
+    """The first request to a server that Headwind started took far longer than those after it."""
+    first = facts.seen.unloaded.first
+    if not facts.seen.started or first is None or first.latency_s is None or facts.service_s is None:
+        return None
+    if first.latency_s < max(0.2, 8 * facts.service_s):
+        return None
+    return Cause(
+        "cold_start",
+        "proved",
+        f"The first request took {first.latency_s:.2f} s, later ones {1e3 * facts.service_s:.1f} ms: "
+        "something is loaded on demand.",
+        (
+            evidence("first request", first.latency_s, "s", "probe 1"),
+            evidence("median afterwards", facts.service_s, "s", "probe 1"),
+        ),
+        "Load and warm the model before the server says that it is ready.",
+        "the first user, and the first after each restart, waits no longer than the others",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Two groups of latencies."""
+
+    fast_s: float
+    slow_s: float
+    share_slow: float
+
+
+def _split(answers: Sequence[Answer]) -> Kinds | None:
+    """The widest gap between neighbouring latencies, where both sides have 3 % and at least 4 answers."""
+    rows = [row for row in answers if row.kind == "endpoint" and row.latency_s is not None]
+    found = latencies_s(rows)
+    edge = max(4, int(0.03 * len(found)))
+    if len(found) < 24 or len(found) <= 2 * edge:
+        return None
+    at = max(range(edge, len(found) - edge + 1), key=lambda i: found[i] / max(found[i - 1], 1e-5))
+    if found[at] < 2.5 * found[at - 1] or found[at] - found[at - 1] < 0.004:
+        return None
+    # Slow ones that come all at once belong to a stall, a limiter or a warm-up, not to a kind of request.
+    slow = [index for index, row in enumerate(rows) if (row.latency_s or 0.0) >= found[at]]
+    thirds = [sum(i * len(rows) <= 3 * index < (i + 1) * len(rows) for index in slow) for i in range(3)]
+    if min(thirds) < 0.3 * len(slow) / 3:
+        return None
+    return Kinds(statistics.median(found[:at]), statistics.median(found[at:]), len(slow) / len(rows))
+
+
+def kinds(facts: Facts) -> Kinds | None:
+    base = facts.seen.unloaded
+    return _split(base.endpoint) or (_split(base.paced) if len(base.endpoint) < 60 else None)
+
+
+def two_kinds(facts: Facts) -> Cause | None:
+    """The same request is sometimes far more expensive, with nothing in between, even without load."""
+    found = kinds(facts)
+    if found is None:
+        return None
+    time_share = found.share_slow * found.slow_s
+    time_share /= time_share + (1 - found.share_slow) * found.fast_s
+    if time_share < 0.25 or found.share_slow > 0.9:
+        return None
+    return Cause(
+        "two_kinds_of_request",
+        "proved",
+        f"{100 * found.share_slow:.0f} % of the requests take {1e3 * found.slow_s:.0f} ms, the "
+        f"others {1e3 * found.fast_s:.1f} ms, with "
+        f"nothing between, and without load: the slow kind has {100 * time_share:.0f} % of the time.",
+        (
+            evidence("slow kind", found.share_slow, "1", "probe 1"),
+            evidence("its median", found.slow_s, "s", "probe 1"),
+            evidence("median of the others", found.fast_s, "s", "probe 1"),
+        ),
+        "Find what the slow ones have in common (a cache miss, other input, every n-th), and give "
+        "them a path or a pool of their own.",
+        "averages and percentiles of the whole say little: measure the kinds apart",
+    )
+
+
+def pure_delay(facts: Facts) -> Cause | None:
+    """Twice the connections give twice the throughput, and each request takes as long as alone: "
+    "nothing is used up."""
+    if facts.cpu_limited or facts.saturated or facts.service_s is None or facts.service_s < 0.002:
+        return None
+    if facts.unloaded_cpu_s is not None and facts.unloaded_cpu_s > 0.5 * facts.service_s:
+        return None
+    peer = facts.outbound_peer
+    where = f", waiting for {peer}" if peer and facts.outbound_sockets >= 0.5 * (facts.slots or 0.0) else ""
+    return Cause(
+        "pure_delay",
+        "proved" if facts.halving is not None and facts.halving > 1.6 else "likely",
+        f"Each request takes {1e3 * facts.service_s:.0f} ms whatever the load{where}; nothing is "
+        f"used up at {facts.full.connections} connections.",
+        (
+            evidence("throughput, full against half the connections", facts.halving, "1", "wrk"),
+            evidence("unloaded service time", facts.service_s, "s", "probe 1"),
+            evidence(
+                "time in the server against alone",
+                facts.queueing,
+                "1",
+                "connections / throughput / unloaded time",
+            ),
+            evidence("server CPU", facts.server_cores, "cores", "/proc"),
+        ),
+        "To be faster, shorten the wait itself; to see the server's limit, load with more connections.",
+        f"more connections give more throughput: {facts.rate_per_s:.0f}/s is not the ceiling",
+        "headwind diagnose --connections " + str(2 * facts.full.connections),
+    )

@@ -1,0 +1,255 @@
+"""Stalls: stretches of time in which the whole server answers nothing, and what they keep step with."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headwind.analysis.diagnosis.environment import evidence
+from headwind.analysis.diagnosis.facts import Facts, median
+from headwind.analysis.diagnosis.model import Cause
+from headwind.analysis.diagnosis.observations import Answer, Load
+
+SLOT_S = 0.1
+SHORTEST_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """`at_s` on the monotonic clock; `busy_cores` is what the server computed meanwhile, where it was seen."""
+
+    at_s: float
+    length_s: float
+    busy_cores: float | None = None
+
+
+def stalls_of(load: Load) -> list[Stall]:
+    """From the time line of answers, where these are dense enough, else from the independent stream."""
+    line = load.timeline[10:]
+    usual = statistics.median(line) if line else 0
+    if usual >= 8:
+        return [stall for stall in _by_timeline(load, usual) if not _contradicted(stall, load.answers)]
+    return _by_answers([row for row in load.answers if row.kind == "missing"], 0.0)
+
+
+def _by_timeline(load: Load, usual: float) -> list[Stall]:
+    found: list[Stall] = []
+    start: int | None = None
+    began = load.counters.began_s
+    for slot, count in enumerate([*load.timeline, int(usual)]):
+        quiet = slot >= 10 and count < 0.1 * usual
+        if quiet and start is None:
+            start = slot
+        elif not quiet and start is not None:
+            length = (slot - start) * SLOT_S
+            if slot < len(load.timeline):  # the end of the run is no stall
+                busy = load.counters.cpu_over_time[start:slot]
+                found.append(Stall(began + start * SLOT_S, length, statistics.mean(busy) if busy else None))
+            start = None
+    return found
+
+
+def _contradicted(stall: Stall, answers: Sequence[Answer]) -> bool:
+    """Whether a request of the independent stream was sent into the stall and answered in it: the server went on."""
+    end = stall.at_s + stall.length_s
+    inside = [row for row in answers if stall.at_s <= row.sent_s <= end - 0.3 * stall.length_s]
+    quick = sum(row.latency_s is not None and row.sent_s + row.latency_s < end - SLOT_S / 2 for row in inside)
+    return quick > 0.5 * len(inside)
+
+
+def _by_answers(answers: list[Answer], least_s: float) -> list[Stall]:
+    """Answers that took far longer than usual, those that overlap joined: they waited for the same stall."""
+    usual = median(row.latency_s for row in answers if row.latency_s is not None)
+    if usual is None:
+        return []
+    limit = max(least_s, 6 * usual, usual + 0.08)
+    found: list[Stall] = []
+    end = -1.0
+    for row in sorted(answers, key=lambda row: row.sent_s):
+        if row.latency_s is None or row.latency_s < limit:
+            continue
+        done = row.sent_s + row.latency_s
+        if row.sent_s > end:
+            found.append(Stall(row.sent_s, row.latency_s))
+        else:
+            found[-1] = Stall(found[-1].at_s, done - found[-1].at_s)
+        end = max(end, done)
+    return found
+
+
+def regular_period_s(stalls: list[Stall]) -> float | None:
+    """The period of at least three stalls, if their distances agree within a quarter; gaps of two "
+    "periods count."""
+    gaps = [b.at_s - a.at_s for a, b in itertools.pairwise(stalls)]
+    if len(gaps) < 2:
+        return None
+    period = statistics.median(gaps)
+    rest = [abs(gap / period - round(gap / period)) for gap in gaps if round(gap / period) >= 1]
+    return period if len(rest) >= 0.7 * len(gaps) and statistics.median(rest) < 0.2 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """All stalls under load and alone."""
+
+    full: list[Stall]
+    half: list[Stall]
+    alone: list[Stall]
+    alone_s: float  # how long was looked at without load
+    share: float  # of the full load's time
+
+
+def find(facts: Facts) -> Pauses:
+    # Requests that wait in step for the same service time leave gaps of that length: no stalls.
+    least = SHORTEST_S + 1.5 * (facts.closed_service_s or 0.0)
+    full = [stall for stall in stalls_of(facts.full) if stall.length_s >= least]
+    half = [
+        stall for stall in (stalls_of(facts.seen.half) if facts.seen.half else []) if stall.length_s >= least
+    ]
+    base = facts.seen.unloaded
+    rows = sorted([*base.paced, *base.endpoint, *base.missing], key=lambda row: row.sent_s)
+    alone = [
+        stall
+        for kind in ("endpoint", "missing")
+        for part in (base.paced, base.endpoint if kind == "endpoint" else base.missing)
+        for stall in _by_answers([row for row in part if row.kind == kind], 0.05)
+    ]
+    looked = sum(
+        part[-1].sent_s - part[0].sent_s
+        for part in (base.paced, base.endpoint, base.missing)
+        if len(part) > 1
+    )
+    time_s = max(0.1, facts.full.duration_s - 1.0)
+    return Pauses(
+        full,
+        half,
+        _merge(alone) if rows else [],
+        looked,
+        sum(stall.length_s for stall in full) / time_s,
+    )
+
+
+def _merge(stalls: list[Stall]) -> list[Stall]:
+    merged: list[Stall] = []
+    for stall in sorted(stalls, key=lambda stall: stall.at_s):
+        if merged and stall.at_s < merged[-1].at_s + merged[-1].length_s:
+            continue
+        merged.append(stall)
+    return merged
+
+
+def pauses(facts: Facts) -> list[Cause]:
+    """Garbage collection, or something that comes by the clock."""
+    collected = gc_pauses(facts)
+    if collected is not None:
+        return [collected]
+    found = find(facts)
+    if not _counts(found):
+        return []
+    if _by_requests(facts, found):
+        return [_suspected_gc(facts, found)]
+    together = found.full + found.half
+    period = regular_period_s(found.full) or regular_period_s(together)
+    if period is None and len(found.alone) < 2:
+        return []
+    return [_periodic(facts, found, period)]
+
+
+def _counts(found: Pauses) -> bool:
+    return (
+        len(found.full) >= 2
+        and found.share >= 0.03
+        and len(found.full) + len(found.half) + len(found.alone) >= 3
+    )
+
+
+def gc_pauses(facts: Facts) -> Cause | None:
+    """From the agent: the collector's own times."""
+    agent = facts.seen.agent
+    if agent is None or not agent.wall_s:
+        return None
+    share = agent.gc_pause_s / agent.wall_s
+    if share < 0.08 and not (agent.gc_longest_s >= 0.08 and share >= 0.03):
+        return None
+    each = agent.gc_pause_s / agent.requests if agent.requests else None
+    return Cause(
+        "gc_pauses",
+        "proved",
+        f"Garbage collection takes {100 * share:.0f} % of the time, up to "
+        f"{1e3 * agent.gc_longest_s:.0f} ms at once.",
+        (
+            evidence("time in the collector", agent.gc_pause_s, "s", f"agent, {agent.wall_s:.1f} s"),
+            evidence("longest collection", agent.gc_longest_s, "s", "agent"),
+            evidence("collections", agent.gc_collections, "1", "agent"),
+            evidence("per request", each, "s", "agent"),
+        ),
+        "Call gc.freeze() after loading what stays, raise gc.set_threshold(), avoid cycles, and "
+        "never gc.collect() in a request.",
+        f"pauses of up to {1e3 * agent.gc_longest_s:.0f} ms vanish, and up to {100 * share:.0f} % "
+        "more throughput",
+    )
+
+
+def _rate_of(stalls: list[Stall], requests: int) -> float | None:
+    return requests / len(stalls) if stalls else None
+
+
+def _by_requests(facts: Facts, found: Pauses) -> bool:
+    """Whether stalls count requests and not seconds: the server computes meanwhile, and alone they "
+    "are absent."""
+    busy = [stall.busy_cores for stall in found.full if stall.busy_cores is not None]
+    if not busy or statistics.mean(busy) < 0.7 or facts.seen.agent is not None:
+        return False
+    alone_requests = len(facts.seen.unloaded.endpoint)
+    each = facts.full.requests / len(found.full)
+    expected_by_clock = found.alone_s * len(found.full) / facts.full.duration_s
+    expected_by_count = alone_requests / each
+    return len(found.alone) < 0.5 * expected_by_clock and expected_by_clock >= 1.5 * max(
+        0.3, expected_by_count
+    )
+
+
+def _suspected_gc(facts: Facts, found: Pauses) -> Cause:
+    each = facts.full.requests / len(found.full)
+    longest = max(stall.length_s for stall in found.full)
+    return Cause(
+        "gc_pauses",
+        "likely",
+        f"The server computes for up to {1e3 * longest:.0f} ms without answering, once in {each:.0f} "
+        "requests: it keeps step with "
+        "requests, not with the clock, as garbage collection does.",
+        (
+            evidence("stalls", len(found.full), "1", "time line of answers, full load"),
+            evidence("share of the time", found.share, "1", "time line of answers, full load"),
+            evidence("requests per stall", each, "1", "time line of answers, full load"),
+            evidence("stalls without load", len(found.alone), "1", f"prober, {found.alone_s:.1f} s"),
+        ),
+        "Let Headwind start the server (--command): its agent times the collector. Then gc.freeze() "
+        "after loading, or higher thresholds.",
+        "the stalls vanish",
+    )
+
+
+def _periodic(facts: Facts, found: Pauses, period: float | None) -> Cause:
+    lengths = [stall.length_s for stall in found.full]
+    busy = [stall.busy_cores for stall in found.full if stall.busy_cores is not None]
+    doing = "computing" if busy and statistics.mean(busy) > 0.6 else "waiting"
+    every = f"every {period:.2f} s" if period is not None else "again and again, without load too"
+    return Cause(
+        "periodic_pause",
+        "proved" if period is not None and (found.alone or len(found.full) >= 4) else "likely",
+        f"Nothing is answered for {1e3 * statistics.median(lengths):.0f} ms {every}; the server is "
+        f"{doing} meanwhile.",
+        (
+            evidence("stalls", len(found.full), "1", "time line of answers, full load"),
+            evidence("period", period, "s", "time line of answers"),
+            evidence("share of the time", found.share, "1", "time line of answers, full load"),
+            evidence("stalls without load", len(found.alone), "1", f"prober, {found.alone_s:.1f} s"),
+            evidence("server CPU meanwhile", statistics.mean(busy) if busy else None, "cores", "/proc"),
+        ),
+        "Look for a timer, a refresh, a metrics or a checkpoint job in the serving process, and move "
+        "it to another process.",
+        f"up to {100 * found.share:.0f} % more throughput, and no answer later than usual",
+    )

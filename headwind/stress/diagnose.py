@@ -1,0 +1,205 @@
+"""One diagnosis from start to end: which probes run, in which order, and when enough is known."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from headwind.analysis.diagnosis import Diagnosis, judge
+from headwind.analysis.diagnosis.observations import Answer, Counters, Load, Observations, Unloaded
+from headwind.stress import target
+from headwind.stress.counters import Watch
+from headwind.stress.interrupt import Interrupt
+from headwind.stress.launch import Launched
+from headwind.stress.probes import load, probe
+from headwind.stress.requests import Request
+from headwind.stress.server import Server, find_by_port
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Budget:
+    """Seconds of load that may still be spent."""
+
+    total_s: float
+    spent_s: float = 0.0
+
+    @property
+    def left_s(self) -> float:
+        return self.total_s - self.spent_s
+
+    def take(self, seconds: float) -> float:
+        self.spent_s += seconds
+        return seconds
+
+
+@dataclass(slots=True)
+class Session:
+    """What a diagnosis works with: the request, the server as the kernel shows it, and what may be spent."""
+
+    request: Request
+    server: Server
+    budget: Budget
+    connections: int
+    tell: Tell
+    interrupt: Interrupt
+    started: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def watched(
+        self, mode: str, kind: str, duration_s: float, **settings: float
+    ) -> tuple[tuple[Answer, ...], Counters]:
+        """One plan of the prober with the counters beside it."""
+        watch = Watch(self.server).start()
+        self.budget.take(duration_s)
+        answers = probe(self.request, self.interrupt, mode, (kind,), duration_s=duration_s, **settings)
+        return answers, watch.stop()
+
+
+def median_s(answers: tuple[Answer, ...]) -> float | None:
+    latencies = [row.latency_s for row in answers if row.latency_s is not None]
+    return statistics.median(latencies) if latencies else None
+
+
+def unloaded(session: Session) -> Unloaded:
+    """Probe 1: what one request costs when nobody else asks."""
+    first = probe(session.request, session.interrupt, "burst", count=1, duration_s=0.0, timeout_s=15.0)
+    started = first[0] if first else None
+    if started is None or started.done_s is None:
+        missing = probe(
+            session.request, session.interrupt, "burst", ("missing",), count=1, duration_s=0.0, timeout_s=4.0
+        )
+        return Unloaded(first=started, missing=missing)
+    service_s = started.latency_s or 0.0
+    paced = probe(
+        session.request,
+        session.interrupt,
+        "jitter",
+        ("endpoint", "missing"),
+        duration_s=2.5,
+        rate_per_s=20.0,
+        timeout_s=10.0,
+    )
+    session.budget.take(2.5)
+    endpoint, endpoint_counters = session.watched(
+        "closed", "endpoint", min(6.0, max(2.0, 4 * service_s)), timeout_s=15.0
+    )
+    missing, missing_counters = session.watched("closed", "missing", 1.0, timeout_s=10.0)
+    service_s = median_s(endpoint) or service_s
+    pairs: tuple[Answer, ...] = ()
+    if service_s >= 0.002:
+        count = max(3, min(12, int(2.0 / (2.5 * service_s))))
+        seconds = count * 2.5 * service_s
+        pairs = probe(
+            session.request,
+            session.interrupt,
+            "pairs",
+            count=count,
+            duration_s=seconds,
+            offset_s=0.4 * service_s,
+            timeout_s=10.0,
+        )
+        session.budget.take(seconds)
+    return Unloaded(
+        first=started,
+        endpoint=endpoint,
+        missing=missing,
+        paced=paced,
+        pairs=pairs,
+        pair_offset_s=0.4 * service_s if pairs else None,
+        endpoint_counters=endpoint_counters,
+        missing_counters=missing_counters,
+    )
+
+
+def loaded(session: Session, name: str, connections: int, seconds: float) -> Load:
+    """Probes 2 and 3: the closed loop with the independent stream beside it."""
+    session.budget.take(seconds)
+    session.tell(f"load: {connections} connections for {seconds:.0f} s")
+    return load(session.request, session.server, session.interrupt, name, connections, seconds)
+
+
+def drain(session: Session, limit_s: float = 15.0) -> bool:
+    """Wait until what the last load left in the server is done: no queue, no client connection, no CPU used."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        watch = Watch(session.server, look_at_threads=False).start()
+        if session.interrupt.wait(0.25):
+            watch.stop()
+            raise KeyboardInterrupt
+        counters = watch.stop()
+        used = sum(process.cpu_s for process in counters.processes)
+        busy = sum(process.client_sockets or 0.0 for process in counters.processes)
+        if used <= 0.03 and not counters.accept_queue_mean and busy <= 1:
+            return True
+    return False
+
+
+def observe(session: Session) -> Observations:
+    """Probes 1 to 3."""
+    session.tell("one connection")
+    base = unloaded(session)
+    seen = Observations(
+        url=session.request.url,
+        started=session.started,
+        python=session.server.is_python(),
+        unloaded=base,
+        generator_scripted=session.request.script is not None,
+    )
+    if base.first is None or base.first.done_s is None:
+        return replace(seen, load_s=session.budget.spent_s, notes=tuple(session.notes))
+    full = loaded(session, "full", session.connections, 8)
+    drain(session)
+    half = loaded(session, "half", max(1, session.connections // 2), 5)
+    drain(session)
+    return replace(seen, full=full, half=half, load_s=session.budget.spent_s, notes=tuple(session.notes))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user asks for; `request.url` has the port at which the server listens or will listen."""
+
+    request: Request
+    command: str | None = None
+    pid: int | None = None
+    connections: int = 200
+    budget_s: float = 60.0
+    intervene: bool = False
+    quick: bool = False
+
+
+def run(options: Options, interrupt: Interrupt, tell: Tell) -> tuple[Observations, Diagnosis]:
+    """Start or find the server, probe it, judge; whatever happens, the server is left as it was found."""
+    port = options.request.port
+    if options.command is not None:
+        target.refuse_taken(port)
+        tell("starting the server")
+        with Launched(options.command, port, interrupt) as launched:
+            return _diagnose(options, launched.server, interrupt, tell)
+    roots = {options.pid} if options.pid is not None else find_by_port(port)
+    return _diagnose(options, Server(port, roots), interrupt, tell)
+
+
+def _diagnose(
+    options: Options, server: Server, interrupt: Interrupt, tell: Tell
+) -> tuple[Observations, Diagnosis]:
+    server.refresh()
+    session = Session(
+        options.request,
+        server,
+        Budget(options.budget_s),
+        options.connections,
+        tell,
+        interrupt,
+        started=options.command is not None,
+    )
+    if not server.pids:
+        session.notes.append(
+            "the server's processes are not on this machine or belong to another user: nothing about "
+            "them was read"
+        )
+    seen = observe(session)
+    return seen, judge(seen)

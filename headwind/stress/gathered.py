@@ -1,0 +1,128 @@
+"""What the watch gathers about one server process, and the sums of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from headwind.analysis.diagnosis.observations import ProcessUse
+from headwind.stress import proc
+from headwind.stress.threads import ProcessContext
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What is gathered about one server process."""
+
+    pid: int
+    name: str
+    first: proc.Stat
+    last: proc.Stat
+    threads_first: dict[int, tuple[float, float]] = field(default_factory=dict)
+    threads_last: dict[int, tuple[float, float]] = field(default_factory=dict)
+    switches_first: tuple[int, int] | None = None
+    switches_last: tuple[int, int] | None = None
+    io_first: tuple[int, int] | None = None
+    io_last: tuple[int, int] | None = None
+    rss: list[int] = field(default_factory=list)
+    thread_counts: list[int] = field(default_factory=list)
+    fds_max: int | None = None
+    clients: list[int] = field(default_factory=list)
+    outbound: list[int] = field(default_factory=list)
+    peers: Counter[str] = field(default_factory=Counter)
+    files: Counter[str] = field(default_factory=Counter)
+    file_looks: int = 0
+    looks: int = 0
+    states: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    event_loop: bool = False
+    context: ProcessContext | None = None
+    worker: bool = False
+
+
+def thread_times(pid: int) -> dict[int, tuple[float, float]]:
+    """tid -> (CPU seconds, seconds waiting for a CPU)."""
+    found = {}
+    for tid in proc.threads(pid):
+        values = proc.schedstat(f"/proc/{pid}/task/{tid}")
+        if values is not None:
+            found[tid] = values
+    return found
+
+
+def switches(pid: int) -> tuple[int, int] | None:
+    own = proc.status_field(pid, "voluntary_ctxt_switches")
+    forced = proc.status_field(pid, "nonvoluntary_ctxt_switches")
+    return None if own is None or forced is None else (own, forced)
+
+
+def use_of(row: Gathered) -> ProcessUse:
+    """The sums of what was gathered."""
+    used = {
+        tid: (
+            cpu - row.threads_first.get(tid, (0.0, 0.0))[0],
+            wait - row.threads_first.get(tid, (0.0, 0.0))[1],
+        )
+        for tid, (cpu, wait) in row.threads_last.items()
+    }
+    busiest = max(used, key=lambda tid: used[tid][0], default=None)
+    loop_tid = _loop_thread(row) if row.event_loop else None
+    others: Counter[str] = Counter()
+    for tid, states in row.states.items():
+        if tid != loop_tid:
+            others += states
+    loop = row.states.get(loop_tid) if loop_tid is not None else None
+    peer = row.peers.most_common(1)[0][0] if row.peers else None
+    return ProcessUse(
+        pid=row.pid,
+        name=row.name,
+        role="worker" if row.worker else "helper",
+        cpu_s=row.last.cpu_s - row.first.cpu_s,
+        wait_s=sum(wait for _, wait in used.values()) if used else None,
+        busiest_thread_cpu_s=used[busiest][0] if busiest is not None else 0.0,
+        busiest_thread_wait_s=used[busiest][1] if busiest is not None else None,
+        threads=sum(row.thread_counts) / len(row.thread_counts) if row.thread_counts else 1.0,
+        involuntary_switches=_difference(row.switches_first, row.switches_last, 1),
+        voluntary_switches=_difference(row.switches_first, row.switches_last, 0),
+        rss_bytes=tuple(row.rss),
+        vm_bytes=row.last.vm_bytes,
+        fds_max=row.fds_max,
+        fds_limit=proc.fd_limit(row.pid),
+        client_sockets=_mean(row.clients),
+        outbound_sockets=_mean(row.outbound),
+        outbound_peer=_readable_peer(peer) if peer else None,
+        read_bytes=_difference(row.io_first, row.io_last, 0),
+        written_bytes=_difference(row.io_first, row.io_last, 1),
+        files={name: count / row.file_looks for name, count in row.files.most_common(8)},
+        loop_states=_shares(loop) if loop else None,
+        thread_states={state: count / row.looks for state, count in others.items()} if row.looks else {},
+    )
+
+
+def _loop_thread(row: Gathered) -> int:
+    """The event loop's thread: the main one, unless that only waits for another thread that runs the loop."""
+    main = row.states.get(row.pid, Counter())
+    seen = {tid: states["loop"] for tid, states in row.states.items() if states["loop"]}
+    waits = main["lock"] + main["timed_lock"] + main["child"]
+    if main["loop"] or not seen or waits < 0.5 * sum(main.values()):
+        return row.pid
+    return max(seen, key=lambda tid: seen[tid])
+
+
+def _readable_peer(peer: str) -> str:
+    host, _, port = peer.rpartition(":")
+    return f"{proc.address(host)}:{port}"
+
+
+def _difference(a: tuple[int, int] | None, b: tuple[int, int] | None, index: int) -> int | None:
+    return None if a is None or b is None else b[index] - a[index]
+
+
+def _mean(values: list[int]) -> float | None:
+    # The first look came before the load.
+    loaded = values[1:] or values
+    return sum(loaded) / len(loaded) if loaded else None
+
+
+def _shares(states: Counter[str]) -> dict[str, float]:
+    total = sum(states.values())
+    return {state: count / total for state, count in states.items()}

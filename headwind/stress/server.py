@@ -1,0 +1,97 @@
+"""The server under diagnosis as the kernel shows it: which processes it has and which of them serve clients."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headwind.stress import proc
+from headwind.stress.sockdiag import listening
+
+
+@dataclass(slots=True)
+class Server:
+    """`roots`: the processes that were started, given or found at the port; all their descendants "
+    "belong to it."""
+
+    port: int
+    roots: set[int]
+    pids: set[int] = field(default_factory=set)
+    up: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def netns(self) -> int | str:
+        """A pid whose view of the network is the server's; "self" while none is readable."""
+        for pid in sorted(self.pids or self.roots):
+            if proc.read_text(f"/proc/{pid}/net/snmp"):
+                return pid
+        return "self"
+
+    def accept_drops(self) -> int:
+        """Connections dropped at the server's listening sockets; where these are in another network namespace, the
+        overflows of all sockets there."""
+        rows = listening(self.port)
+        if rows and all(row.drops is not None for row in rows):
+            return sum(row.drops or 0 for row in rows)
+        return proc.tcp_counters(self.netns).get("ListenOverflows", 0)
+
+    def refresh(self) -> set[int]:
+        """Look for the server's processes again; returns them."""
+        self.up = proc.parents()
+        self.pids = proc.tree(self.roots, self.up)
+        return self.pids
+
+    def holders(self) -> set[int]:
+        """Those of its processes that hold a socket listening on the port."""
+        inodes = proc.listeners(self.port, self.netns)
+        return set(proc.inode_owners(inodes, self.pids))
+
+    def workers(self, clients: dict[int, int] | None = None) -> set[int]:
+        """The processes that serve clients: holders of the listening socket that are not masters of other holders.
+
+        `clients` (pid -> established client sockets) also tells a worker from a pool process that it forked, which
+        inherits the listening socket but serves no client.
+        """
+        clients = clients or {}
+        holders = self.holders() or {pid for pid, count in clients.items() if count} or set(self.pids)
+        masters = {self.up.get(pid, 0) for pid in holders} & holders
+        serving = {pid for pid in holders if clients.get(pid, 0) > 0}
+        forked = {pid for pid in holders if self.up.get(pid, 0) in serving}
+        busy_masters = {pid for pid in masters if clients.get(pid, 0) > 0}
+        return (holders - masters - forked) | (busy_masters & serving) or holders
+
+    def cpus(self) -> int:
+        """On how many CPUs the server may run."""
+        for pid in self.workers() or self.pids:
+            try:
+                return len(os.sched_getaffinity(pid))
+            except OSError:
+                continue
+        return os.cpu_count() or 1
+
+    def is_python(self) -> bool:
+        """Whether its workers run CPython."""
+        for pid in self.workers() or self.pids:
+            try:
+                if Path(f"/proc/{pid}/exe").readlink().name.startswith("python"):
+                    return True
+            except OSError:
+                continue
+        return False
+
+
+def find_by_port(port: int) -> set[int]:
+    """The topmost processes that hold a socket listening on `port` here; empty where none is readable."""
+    holders = set(proc.inode_owners(proc.listeners(port)))
+    up = proc.parents()
+    return {pid for pid in holders if up.get(pid) not in holders}
+
+
+def ports_of(pid: int) -> list[int]:
+    """The ports on which `pid` and its descendants listen, in order."""
+    pids = proc.tree({pid})
+    rows = proc.sockets(pid)
+    listening = {inode for inode, row in rows.items() if row.state == proc.LISTEN and inode > 0}
+    held = set().union(*proc.inode_owners(listening, pids).values()) if listening else set()
+    return sorted({rows[inode].local_port for inode in held})
