@@ -53,7 +53,9 @@ class Scanner:
         fast_until = self._fast_until(last=last)
         while self._position < len(self._text):
             if not self._assembler.idle(self._number):
-                yield from self._line()
+                # A header closes whatever is open, so the fast way can be taken here too.
+                at_header = self._position < fast_until and self._text.startswith("Running ", self._position)
+                yield from (at_header and self._whole_report(self._position)) or self._line()
                 continue
             hit = self._next_hit()
             if hit < 0:
@@ -88,7 +90,7 @@ class Scanner:
         report = whole_report(self._text, start, number)
         if report is None:
             return None
-        runs = [*self._assembler.pass_report(report.keys), report.run]
+        runs = [*self._assembler.pass_report(report.keys, report.lines), report.run]
         self._number, self._position = number + report.lines, report.end
         return runs
 

@@ -43,9 +43,11 @@ class Assembler:
         """Whether no line from `number` on can belong to a report that is open now, whatever it says."""
         return all(thread.idle(number, number - self._fed + thread.fed) for thread in self._threads.values())
 
-    def pass_report(self, keys: Iterable[tuple[str, ...]]) -> list[Run]:
-        """A whole report was read elsewhere: what its header would have closed, and its figures remembered."""
+    def pass_report(self, keys: Iterable[tuple[str, ...]], lines: int) -> list[Run]:
+        """A report of so many lines was read elsewhere: what its header closes; its figures are remembered."""
         thread = self._threads.setdefault(None, _Thread())
+        self._fed += lines
+        thread.fed += lines
         thread.pass_report(keys)
         return thread.take()
 
