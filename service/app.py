@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -163,6 +164,9 @@ def create_app(
         metrics.begin()
         if lane is not None:
             lane.open(model.encode, model.threshold_bp, predictor)
+        # What is loaded now stays for good: without this every full collection walks it, for milliseconds.
+        gc.collect()
+        gc.freeze()
         watch = asyncio.create_task(watch_lag(parts))
         yield
         watch.cancel()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import xgboost
 
+from service import inference
 from service.catalogue import CATEGORICAL, FEATURES, Catalogue, Encoder, Row
 
 MAGIC = b"flight-delay-model/1"
@@ -86,8 +86,8 @@ class DelayModel:
 
     def predict(self, rows: Sequence[Row]) -> list[int]:
         """Probability of a delay for each row, in basis points (0 to 10,000)."""
-        table: npt.NDArray[np.float32] = np.array(rows, dtype=np.float32)[:, self._columns]
-        probabilities = self._booster.inplace_predict(table, validate_features=False)
+        table = np.array(rows, dtype=np.float32).take(self._columns, axis=1)
+        probabilities = inference.predict(self._booster, table)
         answer: list[int] = np.rint(probabilities * BASIS_POINTS).astype(np.int64).tolist()
         return answer
 

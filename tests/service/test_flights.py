@@ -4,13 +4,15 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from service import inference
 from service.artifact import ARTIFACT
 from service.catalogue import UnknownFlight
-from service.model import DelayModel, load_model
+from service.model import DelayModel, columns, load_model
 from service.schemas import DEPARTURE, Flight
 from tests.service.running import FLIGHT, ROOT
 
@@ -97,6 +99,19 @@ def test_a_batch_predicts_what_each_flight_alone_predicts(model: DelayModel) -> 
     assert min(together) >= 0
     assert max(together) <= 10_000
     assert np.std(together) > 100, "the model tells flights apart"
+
+
+def test_predictions_are_those_of_xgboosts_own_python_interface(model: DelayModel) -> None:
+    lines = (ROOT / "wrk" / "flights.jsonl").read_text().splitlines()[:500]
+    rows = [model.encode(Flight(**json.loads(line))) for line in lines]
+    table = np.array(rows, dtype=np.float32)[:, columns(model.description.features)]
+    expected = model._booster.inplace_predict(table, validate_features=False)
+    assert model.predict(rows) == np.rint(expected * 10_000).astype(int).tolist()
+
+
+def test_a_table_of_the_wrong_width_is_an_error_of_xgboost(model: DelayModel) -> None:
+    with pytest.raises(xgboost.core.XGBoostError):
+        inference.predict(model._booster, np.zeros((2, 2), dtype=np.float32))
 
 
 def test_the_payload_has_a_thousand_distinct_flights_that_the_model_knows(model: DelayModel) -> None:
