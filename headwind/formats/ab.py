@@ -20,12 +20,14 @@ _LABELS = labels(
     {
         "banner": r"This is ApacheBench, Version",
         "benchmarking": r"Benchmarking (?=\S+ \(be patient\))",
-        "progress": r"(?:Completed|Finished)(?= [0-9]+ requests)",
+        "progress": r"Completed(?= [0-9]+ requests)",
+        "finished": r"Finished(?= [0-9]+ requests)",
         "aborted": r"Total of(?= [0-9]+ requests completed)",
         "software": r"Server Software:",
         "host": r"Server Hostname:",
         "port": r"Server Port:",
-        "tls": r"SSL/TLS Protocol:|TLS Server Name:",
+        "tls": r"SSL/TLS Protocol:",
+        "tls_name": r"TLS Server Name:",
         "path": r"Document Path:",
         "length": r"Document Length:",
         "concurrency": r"Concurrency Level:",
@@ -37,18 +39,18 @@ _LABELS = labels(
         "non_2xx": r"Non-2xx responses:",
         "keepalive": r"Keep-Alive requests:",
         "transferred": r"Total transferred:",
-        "body": r"Total (?:body sent|POSTed|PUT):",
+        "body": r"Total body sent:",
         "html": r"HTML transferred:",
         "rate": r"Requests per second:",
         "per_request": r"Time per request:",
         "transfer": r"Transfer rate:",
         "times": r"Connection Times \(ms\)",
-        "row": r"(?:Connect|Processing|Waiting|Total):(?=\s+[0-9]+\s+[0-9])",
+        "row": r"Total:(?=\s+[0-9]+\s+[0-9])",
         "percentages": r"Percentage of the requests served within a certain time \(ms\)",
-        "percentile": r"[0-9]{1,3}%(?=\s+[0-9]+(?:\s|$|\\))",
     }
 )
-_REPEATS = ("progress", "per_request", "row", "percentile", "tls")
+_REPEATS = ("progress", "per_request")
+_PERCENTILE = re.compile(r"\W*([0-9]{1,3})%\s+([0-9]{1,15})(?=\s|$|\\)")
 _BREAKDOWN = re.compile(r"(Connect|Receive|Length|Exceptions): ([0-9]{1,18})(?=[,)])")
 
 
@@ -73,7 +75,7 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     run = Run(
         tool="ab",
         url=_url(block),
-        lines=span(block),
+        lines=(block[0].line, _last_line(block, text)),
         complete=complete is not None and rate is not None,
         connections=_count(block, "concurrency"),
         requests=complete,
@@ -87,6 +89,11 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     if not run.complete:
         run = run.warn("cut", "Parts of ab's report are missing here; what they would say is null.")
     return _warned(run, block)
+
+
+def _last_line(block: list[Field], text: str) -> int:
+    last = block[-1]
+    return last.line + (len(_percentiles(block, text)) if last.name == "percentages" else 0)
 
 
 def _aborted(block: list[Field]) -> Run | None:
@@ -128,7 +135,7 @@ def _url(block: list[Field]) -> str | None:
     name = host.word(0) if host else ""
     if not name or path is None or path.cut or not path.rest.strip():
         return None
-    scheme = "https" if first(block, "tls") else "http"
+    scheme = "https" if first(block, "tls") or first(block, "tls_name") else "http"
     number = whole(port.word(0)) if port else None
     default = {"http": 80, "https": 443}[scheme]
     authority = name if number in (None, default) else f"{name}:{number}"
@@ -136,7 +143,7 @@ def _url(block: list[Field]) -> str | None:
 
 
 def _latency(block: list[Field], text: str) -> Latency | None:
-    total = next((field for field in block if field.name == "row" and field.label.startswith("Total")), None)
+    total = first(block, "row")
     cells = [amount(word) for word in total.words] if total else []
     heading = first(block, "times")
     columns = next(following(text, heading), "").split() if heading else []
@@ -144,11 +151,7 @@ def _latency(block: list[Field], text: str) -> Latency | None:
     short = len(columns) == 3 or (len(cells) == 3 and not columns)
     names = ("min", "mean", "max") if short else ("min", "mean", "sd", "median", "max")
     row = {name: _milliseconds(cell) for name, cell in zip(names, cells, strict=False)}
-    percentiles = {
-        percentile_key(float(field.label[:-1])): value
-        for field in block
-        if field.name == "percentile" and (value := _milliseconds(amount(field.word(0)))) is not None
-    }
+    percentiles = _percentiles(block, text)
     if not row and not percentiles:
         return None
     if row.get("median") is not None and "50" not in percentiles:
@@ -160,6 +163,21 @@ def _latency(block: list[Field], text: str) -> Latency | None:
         min_s=row.get("min"),
         percentiles_s=percentiles,
     )
+
+
+def _percentiles(block: list[Field], text: str) -> dict[str, float]:
+    """The rows "  50%    723"; one at the very end of a cut text may lack digits and is left out."""
+    heading = first(block, "percentages")
+    rows = list(following(text, heading, 20)) if heading else []
+    found: dict[str, float] = {}
+    for number, line in enumerate(rows):
+        match = _PERCENTILE.match(line)
+        if match is None or (number == len(rows) - 1 and "(longest" not in line):
+            break
+        value = _milliseconds(amount(match[2]))
+        if value is not None:
+            found[percentile_key(float(match[1]))] = value
+    return found
 
 
 def _milliseconds(value: float | None) -> float | None:

@@ -10,37 +10,33 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from headwind.formats.causes import status_codes
+from headwind.formats.causes import bad_status, status_codes
 from headwind.formats.documents import Document, amount, documents, entire, mapping, string, whole
-from headwind.formats.fields import Field, blocks, fields, first, labels, plain
+from headwind.formats.fields import Field, blocks, fields, first, following, labels, plain
 from headwind.formats.text import safe_url
 from headwind.histogram import percentile_key
 from headwind.run import Errors, Latency, Run
 
-_BAR = r"[\u2502|]\s*"
 _LABELS = labels(
     {
         "start": r"Running (?=[0-9.]+s test @ |[0-9]+ requests test @ )",
-        "connections": r"[0-9]+ connections(?=\s|$|\\)",
-        "workers": r"[0-9]+ workers(?=\s|$|\\)",
-        "heading": rf"(?:{_BAR})?Stat\s+(?=\u2502 (?!1%)|Avg)",
-        "latency": rf"(?:{_BAR})?Latency(?: \(ms\))?\s*(?=\u2502|\s[0-9.]+\s)",
-        "heading_2": rf"(?:{_BAR})?Stat\s+(?=\u2502 1%)",
-        "rate": rf"(?:{_BAR})?Req/Sec\s*(?=\u2502|\s[0-9.,]+\s)",
-        "bytes": rf"(?:{_BAR})?Bytes/Sec\s*(?=\u2502|\s[0-9.]+\s)",
-        "codes": r"\u2502 Code\s*(?=\u2502 Count)",
-        "code": r"\u2502 [1-5][0-9]{2}\s*(?=\u2502 [0-9]+\s*\u2502)",
+        "connections": r"connections(?<=[0-9] connections)(?=\s|$|\\)",
+        "workers": r"workers(?<=[0-9] workers)(?=\s|$|\\)",
+        "heading": r"Stat\s+(?=\u2502 (?!1%)|Avg)",
+        "latency": r"Latency(?: \(ms\))?\s*(?=\u2502|\s[0-9.]+\s)",
+        "heading_2": r"Stat\s+(?=\u2502 1%)",
+        "rate": r"Req/Sec\s*(?=\u2502|\s[0-9.,]+\s)",
+        "bytes": r"Bytes/Sec\s*(?=\u2502|\s[0-9.]+\s)",
+        "codes": r"Code\s*(?=\u2502 Count)",
         "sampled": r"Req/Bytes counts sampled",
         "samples": r"# of samples:",
-        "table": r"\u2502 Percentile\s*(?=\u2502 Latency)",
-        "percentile": r"\u2502 [0-9]{1,2}(?:\.[0-9]+)?\s*(?=\u2502 [0-9.]+\s*\u2502)",
-        "classes": r"[0-9]+ 2xx responses,",
-        "total": r"[0-9]+k? requests in(?= [0-9.]+s, )",
-        "errors": r"[0-9]+k? errors (?=\([0-9]+k? timeouts\))",
-        "mismatches": r"[0-9]+k? requests with mismatched body",
+        "percentiles": r"Percentile\s*(?=\u2502 Latency)",
+        "classes": r"2xx responses,(?<=[0-9] 2xx responses,)",
+        "total": r"requests in(?<=[0-9k] requests in)(?= [0-9.]+s, )",
+        "errors": r"errors (?<=[0-9k] errors )(?=\([0-9]+k? timeouts\))",
     }
 )
-_REPEATS = ("code", "percentile")
+_COUNT = re.compile(r"([0-9]{1,15}k?)\s$")
 _START = re.compile(r"(?:([0-9.]+)s|[0-9]+ requests) test @ (\S+)")
 _NON_2XX = re.compile(r" ([0-9]{1,18}) non 2xx responses")
 _TOTAL = re.compile(r" ([0-9.]+)s, (\S+) ([kMGTP]?B) read")
@@ -65,7 +61,7 @@ def read(text: str, source: str) -> list[Run]:
     found = [_from_json(document) for document in documents(text, _is_result)]
     if "Latency" in text:
         readable = plain(text)
-        for block in blocks(fields(readable, _LABELS), _LABELS, _REPEATS, gap=40):
+        for block in blocks(fields(readable, _LABELS), _LABELS, gap=40):
             run = _from_text(block, readable)
             if run is not None:
                 found.append(run)
@@ -164,10 +160,10 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     start, connections, workers = first(block, "start"), first(block, "connections"), first(block, "workers")
     begun = _START.match(start.rest) if start and not start.cut else None
     ended = _TOTAL.match(total.rest) if total else None
-    # The table of codes is whole when what is printed after it is there.
-    whole_table = first(block, "sampled") is not None
     codes = {
-        field.label[2:5]: count for field in block if whole_table and (count := _code(field)) is not None
+        code: count
+        for code, cell in _table(first(block, "codes"), text)
+        if (count := whole(cell)) is not None
     }
     requests = _answered(block, codes, text)
     run = Run(
@@ -175,16 +171,16 @@ def _from_text(block: list[Field], text: str) -> Run | None:
         url=safe_url(begun[2]) if begun else None,
         lines=(block[0].line, block[-1].line),
         planned_duration_s=amount(begun[1]) if begun and begun[1] else None,
-        connections=int(connections.label.split()[0]) if connections else None,
-        threads=int(workers.label.split()[0]) if workers else None,
+        connections=whole(_number(connections)) if connections else None,
+        threads=whole(_number(workers)) if workers else None,
         pipeline=_pipelining(connections),
         requests=requests if ended else None,
         duration_s=amount(ended[1]) if ended else None,
         bytes_read=_bytes(ended[2], ended[3]) if ended else None,
         requests_per_s=_local_number(cells["rate"].get("Avg", "")),
         bytes_per_s=_bytes(*cells.get("bytes", {}).get("Avg", "").split()[:2]),
-        latency=_latency(cells["latency"], block),
-        errors=_text_errors(block, text) if ended else Errors(),
+        latency=_latency(cells["latency"], _table(first(block, "percentiles"), text)),
+        errors=_text_errors(block, text, codes) if ended else Errors(),
         status_codes=codes or None,
     )
     if run.bytes_read == 0:
@@ -192,7 +188,7 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     if run.requests == 0 or not (run.requests_per_s or (run.latency and run.latency.max_s)):
         run = replace(run, latency=None)
     run = replace(run, complete=ended is not None and run.requests_per_s is not None)
-    sent = total.label.split()[0] if total else ""
+    sent = _number(total) if total else ""
     return _warned(run, sent if requests is None or (sent.endswith("k") and not codes) else None)
 
 
@@ -215,8 +211,24 @@ def _cells(field: Field, headings: list[Field]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in zip(names, values, strict=False)}
 
 
-def _code(field: Field) -> int | None:
-    return whole(field.rest.split("\u2502")[1].strip()) if field.name == "code" else None
+def _number(field: Field) -> str:
+    """The number before a label: "51k requests in", "10 connections"."""
+    match = _COUNT.search(field.prefix)
+    return match[1] if match else ""
+
+
+def _table(field: Field | None, text: str) -> list[tuple[str, str]]:
+    """The rows of a table of two columns below its heading; none where its lower edge is missing."""
+    found: list[tuple[str, str]] = []
+    for line in following(text, field, 300) if field else ():
+        cells = [cell.strip() for cell in line.split("\u2502")]
+        if "\u2514" in line:
+            return found
+        if len(cells) == 4:
+            found.append((cells[1], cells[2]))
+        elif "\u251c" not in line:
+            break
+    return []
 
 
 def _answered(block: list[Field], codes: dict[str, int], text: str) -> int | None:
@@ -226,8 +238,8 @@ def _answered(block: list[Field], codes: dict[str, int], text: str) -> int | Non
     classes, total, errors = first(block, "classes"), first(block, "total"), first(block, "errors")
     match = _NON_2XX.match(classes.rest) if classes else None
     if classes and match:
-        return int(classes.label.split()[0]) + int(match[1])
-    return _thousands(total.label.split()[0]) if total and not errors and not _stops_at(total, text) else None
+        return _thousands(_number(classes)) + int(match[1])
+    return _thousands(_number(total)) if total and not errors and not _stops_at(total, text) else None
 
 
 def _stops_at(total: Field, text: str) -> bool:
@@ -236,18 +248,17 @@ def _stops_at(total: Field, text: str) -> bool:
     return total.cut or (rest.strip() != "" and "\n" not in rest)
 
 
-def _latency(cells: dict[str, str], block: list[Field]) -> Latency:
+def _latency(cells: dict[str, str], rows: list[tuple[str, str]]) -> Latency:
     times = {name: _time(cell) for name, cell in cells.items()}
     percentiles = {
         percentile_key(percent): seconds
         for name, seconds in times.items()
         if name.endswith("%") and (percent := amount(name[:-1])) is not None and seconds is not None
     }
-    for field in block:
-        if field.name == "percentile":
-            seconds = _milliseconds(field.rest.split("\u2502")[1].strip())
-            if seconds is not None:
-                percentiles[percentile_key(float(field.label[2:].strip()))] = seconds
+    for name, cell in rows:
+        percent, seconds = amount(name), _milliseconds(cell)
+        if percent is not None and percent <= 100 and seconds is not None:
+            percentiles[percentile_key(percent)] = seconds
     percentiles = dict(sorted(percentiles.items(), key=lambda item: float(item[0])))
     return Latency(
         mean_s=times.get("Avg"), stdev_s=times.get("Stdev"), max_s=times.get("Max"), percentiles_s=percentiles
@@ -273,25 +284,23 @@ def _bytes(number: str = "", unit: str = "") -> float | None:
     return None if value is None or unit not in _SI else round(value * _SI[unit], 3)
 
 
-def _text_errors(block: list[Field], text: str) -> Errors:
+def _text_errors(block: list[Field], text: str, codes: dict[str, int]) -> Errors:
     field, classes = first(block, "errors"), first(block, "classes")
     match = _NON_2XX.match(classes.rest) if classes else None
-    codes = [(field.label[2:5], count) for field in block if (count := _code(field)) is not None]
-    status = sum(count for code, count in codes if code > "399") if codes else int(match[1]) if match else 0
+    status = bad_status(codes) if codes else int(match[1]) if match else 0
     if field is None:
         total = first(block, "total")
         if total is not None and _stops_at(total, text):
             return Errors(status=status)
         return Errors(0, 0, 0, 0, status)
-    number = field.label.split()[0]
     timeouts = _TIMEOUTS.match(field.rest)
     if timeouts is None:
         return Errors(status=status)
-    return _errors(_thousands(number), _thousands(timeouts[1] + timeouts[2]), status)
+    return _errors(_thousands(_number(field)), _thousands(timeouts[1] + timeouts[2]), status)
 
 
 def _thousands(number: str) -> int:
-    return int(number[:-1]) * 1000 if number.endswith("k") else int(number)
+    return int(number.removesuffix("k") or 0) * (1000 if number.endswith("k") else 1)
 
 
 def _errors(errors: int | None, timeouts: int | None, status: int | None) -> Errors:

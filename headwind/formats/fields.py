@@ -21,7 +21,8 @@ _TAG = re.compile(
 # What may stand before a label on its line: indentation, quote and comment marks, or anything (a container's name, a
 # time stamp, a prompt) that ends in a separator.
 _FRAME = re.compile(
-    r"[\s>#*/|;'\"`,\[\-]*|.{0,120}[|>\])\"'`]\s*|\s*(?:\S{1,80}\s+){1,2}|.{0,60}:\s+|[\d\s:.,TZ/+\-]+"
+    r"(?:[\s>#*/|\u2502;'\"`,\[\-]*|.{0,120}[|\u2502>\])\"'`]\s*|\s*(?:\S{1,80}\s+){1,2}|.{0,60}:\s+|[\d\s:.,TZ/+\-]+)"
+    r"(?:[0-9]{1,15}k?\s)?"  # a number that belongs to the label: "51k requests in"
 )
 _MAX_GAP = (
     400  # lines between two fields of one run; progress output lies between, a different matter does not
@@ -57,8 +58,9 @@ class Field:
 
 def labels(patterns: Mapping[str, str]) -> re.Pattern[str]:
     """One pattern of all labels, given in the order in which the tool prints them: name -> regular expression
-    without groups."""
-    return re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in patterns.items()))
+    without groups and alternatives. Where all begin with a letter, `re` skips to the letters: the name is therefore
+    an empty group behind its label (25 times faster on a log, measured with ab's 24 labels)."""
+    return re.compile("|".join(f"{pattern}(?P<{name}>)" for name, pattern in patterns.items()))
 
 
 def plain(text: str) -> str:
@@ -83,8 +85,9 @@ def _unescaped(match: re.Match[str]) -> str:
     return character if character.isprintable() else " "
 
 
-def fields(text: str, pattern: re.Pattern[str]) -> Iterator[Field]:
-    """The labels of the text, at most one a line, in order."""
+def fields(text: str, pattern: re.Pattern[str], *, framed: bool = True) -> Iterator[Field]:
+    """The labels of the text, at most one a line, in order; only those with nothing but a frame before them, unless
+    the caller looks at the prefix itself (`framed=False`)."""
     position, line, counted = 0, 1, 0
     length = len(text)
     while (match := pattern.search(text, position)) is not None:
@@ -94,8 +97,8 @@ def fields(text: str, pattern: re.Pattern[str]) -> Iterator[Field]:
         if match.end() == match.start():
             position = match.end() + 1
             continue
-        prefix = text[max(start, match.start() - 200) : match.start()]
-        if not _FRAME.fullmatch(prefix):
+        prefix = text[max(start, match.start() - 300) : match.start()]
+        if framed and not _FRAME.fullmatch(prefix):
             position = match.end()
             continue
         line += text.count("\n", counted, match.start())
@@ -130,7 +133,7 @@ def blocks(
 def following(text: str, field: Field, limit: int = 200) -> Iterator[str]:
     """The lines after a field's, without their ends and without the frame of the field's line, at most `limit`."""
     start = field.end + 1
-    frame = field.prefix.rstrip()
+    frame = field.prefix.rstrip("\u2502 \t")
     for _ in range(limit):
         if start > len(text):
             return

@@ -25,7 +25,8 @@ _LABELS = labels(
         "start": r"Fortio (?:\S+ )?running at(?= \S+ queries per second)",
         "threads": r"Starting at (?=\S+ qps with [0-9]+ thread)",
         "ended": r"Ended after(?= \S+ : [0-9]+ calls)",
-        "sleep": r"(?:Aggregated Sleep Time|Sleep times) :",
+        "sleep": r"Sleep times :",
+        "sleep_time": r"Aggregated Sleep Time :",
         "times": r"Aggregated Function Time :(?= count)",
         "target": r"# target (?=[0-9.]+%)",
         "failed": r"Error cases :",
@@ -55,7 +56,7 @@ def read(text: str, source: str) -> list[Run]:
     if "Aggregated Function Time" in text:
         readable = plain(text)
         rows = (field for field in fields(readable, _LABELS))
-        repeats = ("threads", "sleep", "target", "code")
+        repeats = ("threads", "sleep", "sleep_time", "target", "code")
         for block in blocks(_of_function_times(rows), _LABELS, repeats, gap=3000):
             run = _from_text(block)
             if run is not None:

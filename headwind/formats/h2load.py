@@ -24,8 +24,8 @@ _LABELS = labels(
         "codes": r"status codes:(?= [0-9]+ 2xx)",
         "traffic": r"traffic:(?= \S+ )",
         "heading": r"min\s+max\s+(?=mean|median)",
-        "request": r"time for request:|request\s+:(?=\s+[0-9.]+[a-z]?s)",
-        "connect": r"time for connect:|connect\s+:(?=\s+[0-9.]+[a-z]?s)",
+        "time_for_request": r"time for request:",
+        "request": r"request\s+:(?=\s+[0-9.]+[a-z]?s)",
         "client": r"req/s (?:\(client\))?\s*:",
     }
 )
@@ -103,6 +103,7 @@ def _bytes(field: Field | None) -> float | None:
 
 def _latency(block: list[Field]) -> Latency | None:
     row, heading = first(block, "request"), first(block, "heading")
+    row = row or first(block, "time_for_request")
     if row is None:
         return None
     columns = ["min", "max", *(heading.rest.replace("+/- sd", "within").split() if heading else ())]

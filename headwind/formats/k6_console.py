@@ -12,30 +12,37 @@ from headwind.formats.fields import Field, fields, labels, plain
 from headwind.formats.golang import duration
 from headwind.run import Run
 
-# The tick, the cross and the block of UTF-8, also read as code page 437 and 1252 (PowerShell), or lost.
+# The tick, the cross, the block and the arrow of UTF-8, also read as code page 437 and 1252 (PowerShell), or lost.
 _HELD = r"(?:\u2713|\u0393\u00a3\u00f4|\u00e2\u0153\u201c|\u221a)"
 _CROSSED = r"(?:\u2717|\u0393\u00a3\u00f9|\u00e2\u0153\u2014|\u00d7|x)"
 _MARK = rf"(?:{_HELD}|{_CROSSED}|[?\ufffd]{{1,3}})"
-_BLOCK = r"(?:\u2588|\u0393\u00fb\u00ea|\u00e2\u2013\u02c6|[?\ufffd]{1,3})"
-_ARROW = r"(?:\u21b3|\u0393\u00e5\u2502|\u00e2\u2020\u00b3)"
+_BLOCK = re.compile(r"(?:\u2588|\u0393\u00fb\u00ea|\u00e2\u2013\u02c6|[?\ufffd]{1,3})\s*$")
+_ARROW = re.compile(r"(?:\u21b3|\u0393\u00e5\u2502|\u00e2\u2020\u00b3)\s*$")
 _LABELS = labels(
     {
         "start": r"execution: (?=local|cloud)",
-        "section": rf"(?:{_BLOCK}|{_ARROW}) (?=TOTAL RESULTS|THRESHOLDS|GROUP:|SCENARIO:)",
-        "rule": rf"{_MARK} '(?=[^'\n]{{1,200}}' )",
+        "thresholds": r"THRESHOLDS",
+        "totals": r"TOTAL RESULTS",
+        "group": r"GROUP:",
+        "scenario": r"SCENARIO:",
+        "crossed": r"\u2717 '(?=[^'\n]{1,200}' )",
+        "crossed_437": r"\u0393\u00a3\u00f9 '(?=[^'\n]{1,200}' )",
+        "crossed_1252": r"\u00e2\u0153\u2014 '(?=[^'\n]{1,200}' )",
         "running": r"running \((?=[0-9hms.]{2,20}\), )",
         "stopped": r"level=error msg=\"test run was aborted",
-        "metric": rf"(?:{_MARK} )?[a-z][a-z_0-9]{{1,80}}\.{{1,200}}:(?=\s)",
-        "tagged": rf"(?:{_MARK} )?\{{ ?[^{{}}\n]{{1,200}}\}}\.{{1,200}}:(?=\s)",
+        "metric": r"\.\.\.:(?=\s)",
     }
 )
-_METRIC = re.compile(rf"(?:({_MARK}) )?([a-z][a-z_0-9]*)\.+:")
+_SECTIONS = ("thresholds", "totals", "group", "scenario")
+_METRIC = re.compile(rf"(?:({_MARK}) )?([a-z][a-z_0-9]{{1,80}})\.*$")
+_TAGGED = re.compile(r"\{ ?([^{}\n]{1,200})\}\.*$")
 _STAT = re.compile(r"(avg|min|med|max|p\([0-9.]{1,12}\))=\s?(\S+)")
 _OUT_OF = re.compile(r"\s*([0-9.]+)%\s+([0-9]{1,18}) out of ([0-9]{1,18})(?=\s|\\|$)")
 _TWO_COUNTS = re.compile(r"\s*([0-9.]+)%\s+\S{1,4}\s*([0-9]{1,18})\s+\S{1,4}\s*([0-9]{1,18})(?=\s|\\|$)")
 _COUNT_AND_RATE = re.compile(r"\s*([0-9]{1,18})\s+([0-9.]+)/s")
 _BYTES = re.compile(r"\s*([0-9.]+) (B|kB|MB|GB|TB)\b")
 _SI = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+_QUOTES = "\\\"',`"
 _RUNNING_AFTER = 20  # lines after the summary where its own last progress line may stand
 
 
@@ -71,15 +78,23 @@ def read(text: str) -> list[Run]:
 
 def _states(text: str) -> Iterator[_State]:
     state = _State()
-    for item in fields(text, _LABELS):
+    for item in fields(text, _LABELS, framed=False):
+        if not _belongs(item):
+            continue
         if _begins(item, state):
             yield state
             state = _State()
         state.first = state.first or item.line
-        # A progress line long after the summary is another run's.
         state.last = item.line
         _take(item, state)
     yield state
+
+
+def _belongs(item: Field) -> bool:
+    """Whether what stands before a label is what k6 prints there: a block or an arrow, or a metric's name."""
+    if item.name in _SECTIONS:
+        return bool(_BLOCK.search(item.prefix) or _ARROW.search(item.prefix))
+    return item.name != "metric" or bool(_METRIC.search(item.prefix) or _TAGGED.search(item.prefix))
 
 
 def _begins(item: Field, state: _State) -> bool:
@@ -88,74 +103,62 @@ def _begins(item: Field, state: _State) -> bool:
         return False
     if item.name == "start":
         return True
-    if item.name == "section":
-        return _title(item) in state.seen and not re.match(_ARROW, item.label)
+    if item.name in _SECTIONS:
+        return _title(item) in state.seen and not _ARROW.search(item.prefix)
     if item.name == "running":
+        # A progress line long after the summary is another run's.
         return item.line - state.last > _RUNNING_AFTER
-    if item.name == "metric" and state.section == k6.TOTAL:
-        return _name(item) in state.seen
-    return False
+    match = _METRIC.search(item.prefix) if item.name == "metric" and state.section == k6.TOTAL else None
+    return match is not None and match[2] in state.seen
 
 
 def _title(item: Field) -> str:
-    return item.rest.strip().rstrip("\\\"',`").strip()
-
-
-def _name(item: Field) -> str:
-    match = _METRIC.match(item.label)
-    return match[2] if match else ""
+    """ "TOTAL RESULTS", "scenario:name"."""
+    if item.name in ("totals", "thresholds"):
+        return item.label
+    return f"{item.name}:{item.rest.strip().rstrip(_QUOTES).strip()}"
 
 
 def _take(item: Field, state: _State) -> None:
-    if item.name == "section":
-        title = _title(item)
-        nested = re.match(_ARROW, item.label) is not None
-        if not nested:
-            state.seen.add(title)
-        if title in ("TOTAL RESULTS", "THRESHOLDS"):
-            state.section = k6.TOTAL
-        else:
-            kind, _, name = title.partition(":")
-            outer = state.section.split(" group:")[0] + " " if nested and state.section else ""
-            state.section = f"{outer}{kind.lower()}:{name.strip()}"
-        state.tagged = ""
+    if item.name in _SECTIONS:
+        _enter(item, state)
     elif item.name == "running":
         state.summary.duration_s = duration(item.rest.split(")")[0])
     elif item.name == "stopped":
         state.summary.interrupted = True
-    elif item.name == "rule":
-        if re.match(_CROSSED, item.label):
-            state.summary.crossed.append(item.rest.split("'")[0])
+    elif item.name.startswith("crossed"):
+        state.summary.crossed.append(item.rest.split("'")[0])
     elif item.name == "metric":
-        _metric(item, state)
-    elif item.name == "tagged" and state.tagged == k6.DURATION:
-        state.summary.part(_tags(item, state)).times_s = _times(item)
-    elif item.name == "tagged":
-        _tagged(item, state)
+        metric, tagged = _METRIC.search(item.prefix), _TAGGED.search(item.prefix)
+        if metric:
+            _metric(item, metric, state)
+        elif tagged:
+            tags = tagged[1].strip()
+            part = tags if state.section == k6.TOTAL else f"{state.section} {tags}"
+            _value(item, state.summary, state.tagged, part)
 
 
-def _metric(item: Field, state: _State) -> None:
-    match = _METRIC.match(item.label)
-    if match is None:
-        return
+def _enter(item: Field, state: _State) -> None:
+    title, nested = _title(item), _ARROW.search(item.prefix) is not None
+    if not nested:
+        state.seen.add(title)
+    state.tagged = ""
+    if item.name in ("totals", "thresholds"):
+        state.section = k6.TOTAL
+    elif nested and state.section:
+        state.section = f"{state.section.split(' group:')[0]} {title}"
+    else:
+        state.section = title
+
+
+def _metric(item: Field, match: re.Match[str], state: _State) -> None:
     mark, name = match[1], match[2]
     state.tagged = name
     if state.section == k6.TOTAL:
         state.seen.add(name)
-        if mark and re.match(_CROSSED, mark):
+        if mark and re.fullmatch(_CROSSED, mark):
             state.summary.crossed.append(name)
     _value(item, state.summary, name, state.section)
-
-
-def _tagged(item: Field, state: _State) -> None:
-    """A sub-metric: http_reqs and its line { scenario:a }."""
-    if state.tagged in (k6.REQUESTS, k6.FAILED):
-        _value(item, state.summary, state.tagged, _tags(item, state))
-
-
-def _tags(item: Field, state: _State) -> str:
-    tags = item.label[item.label.index("{") + 1 : item.label.rindex("}")].strip()
-    return tags if state.section == k6.TOTAL else f"{state.section} {tags}"
 
 
 def _value(item: Field, summary: k6.Summary, name: str, part_name: str) -> None:
@@ -195,7 +198,7 @@ def _times(item: Field) -> dict[str, float]:
 
 
 def _bare(token: str) -> str:
-    return token.strip("`\"',\\")
+    return token.strip(_QUOTES)
 
 
 def _failed(rest: str) -> tuple[int | None, str | None]:

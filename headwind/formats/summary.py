@@ -21,12 +21,13 @@ _LABELS = labels(
         "fastest": r"Fastest:",
         "average": r"Average:",
         "rate": r"Requests/sec:",
-        "data": r"Total [dD]ata(?: [rR]eceived)?:",
-        "size": r"Size/request:|Response Size per Request:",
+        "data": r"Total data:",
+        "size": r"Size/request:",
         "per_second": r"Size/sec:",
         "note": r"Note:\s+Distributions are for first",
         "histogram": r"Response time histogram:",
-        "distribution": r"(?:Response time|Latency) distribution:",
+        "distribution": r"Latency distribution:",
+        "response_distribution": r"Response time distribution:",
         "details": r"Details \(average, fastest, slowest\):",
         "codes": r"Status code distribution:",
         "errors": r"Error distribution:",
@@ -58,7 +59,7 @@ def rate(block: Block) -> float | None:
 
 def percentiles(block: Block, text: str) -> dict[str, float]:
     """The percentiles in seconds; those that are NaN are left out."""
-    field = first(block, "distribution")
+    field = first(block, "distribution") or first(block, "response_distribution")
     found: dict[str, float] = {}
     for line in following(text, field, 20) if field else ():
         match = _PERCENTILE.match(line)
