@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="10%",
         help="fail where throughput fell, or latency or errors rose, by more than this share",
     )
-    parser.add_argument("--format", choices=["text", "json", "md", "csv"], default="text")
+    parser.add_argument("--format", choices=["text", "json", "md", "html", "csv"], default="text")
     parser.add_argument("-o", "--output", metavar="OUT", help="write there instead of to stdout")
     parser.add_argument("--tool", help="read every text as this tool's (default: recognised from the text)")
     parser.add_argument(
@@ -91,4 +91,8 @@ def _labelled(name: str) -> tuple[str, str]:
 def _rendered(built: dict[str, Any], form: str) -> str:
     if form == "json":
         return json.dumps(built, indent=2) + "\n"
+    if form == "html":
+        from headwind.report import html  # charts take half a second to import
+
+        return html.render(built)
     return {"text": diff.render_text, "md": diff.render_markdown, "csv": diff.render_csv}[form](built)

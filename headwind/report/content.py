@@ -21,6 +21,7 @@ Tone = Literal["good", "bad", "unsure", "neutral"]
 _URL = re.compile(r"https?://\S+")
 FIRST_FINDINGS = 3
 NAMED_RUNS = 8
+GATES_IN_ORDER = 8
 # A generator busier than this share of one core per thread may itself be what limits the figures.
 GENERATOR_BUSY = 0.85
 
@@ -74,6 +75,14 @@ class Content:
     environment: tuple[Table, ...]
     notes: tuple[str, ...]
     raw_text: str | None
+
+    @property
+    def told_gates(self) -> tuple[Gate, ...]:
+        """The gates as asked for; where there are too many to see at once, the failed first and the held last."""
+        if len(self.gates) <= GATES_IN_ORDER:
+            return self.gates
+        order = {"failed": 0, "not judged": 1}
+        return tuple(sorted(self.gates, key=lambda one: order.get(one.verdict, 2)))
 
     @property
     def first(self) -> tuple[Told, ...]:
@@ -219,7 +228,10 @@ def _trust_of_many(runs: Sequence[Run]) -> tuple[Fact, ...]:
 def gate(row: Mapping[str, Any]) -> Gate:
     """The gate of a document's row."""
     name, verdict = str(row["gate"]), str(row["outcome"]).replace("_", " ")
-    reason = str(row["reason"]).removeprefix(f"{name} {verdict}: ")
+    # The sentence repeats the name, which the report shows beside it.
+    reason = (
+        str(row["reason"]).removeprefix(f"{name} {verdict}: ").removeprefix(f"{name.replace(': ', ', ')}: ")
+    )
     return Gate(name, verdict, reason, int(row.get("run") or 0))
 
 

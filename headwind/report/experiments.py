@@ -16,11 +16,13 @@ from typing import Any
 
 from headwind import words
 from headwind.analysis.finding import Evidence, Finding, Severity
-from headwind.report import content
+from headwind.report import content, diff
 from headwind.report.content import Content, Fact, Told
 from headwind.report.tables import Table, environment_tables
 
-EXPERIMENT, DIAGNOSIS = "headwind.experiment/1", "headwind.diagnosis/1"
+EXPERIMENT, DIAGNOSIS, DIFFERENCE = "headwind.experiment/1", "headwind.diagnosis/1", "headwind.diff/1"
+# A table of percentiles has a column a run; more do not fit, and p50 and p99 are in the table of the runs.
+RUNS_IN_COLUMNS = 8
 
 
 def experiment(document: Mapping[str, Any], environment: Mapping[str, Any] | None = None) -> Content:
@@ -60,6 +62,43 @@ def diagnosis(document: Mapping[str, Any], environment: Mapping[str, Any] | None
         notes=tuple(map(str, document.get("notes") or ())),
         raw_text=None,
     )
+
+
+def difference(document: Mapping[str, Any]) -> Content:
+    """The words of runs put side by side: the tables of `headwind diff`, and what single runs can show."""
+    labels = [str(run["label"]) for run in document["runs"]]
+    title = (
+        f"{labels[0]} beside {labels[1]}" if len(labels) == 2 else f"{len(labels)} runs beside {labels[0]}"
+    )
+    numbers = [
+        Table(caption, tuple(header), tuple(map(tuple, rows)))
+        for caption, (header, *rows) in diff.tables(document)
+        if caption != "Percentiles" or len(labels) <= RUNS_IN_COLUMNS
+    ]
+    notes = [str(note) for note in document.get("notes") or ()]
+    return Content(
+        title=title,
+        source=", ".join(str(run["source"]) for run in document["runs"][:RUNS_IN_COLUMNS]),
+        answer=str(document["answer"]),
+        trust=(),
+        gates=tuple(content.gate(row) for row in document.get("gates") or ()),
+        findings=(),
+        ruled_out=(),
+        numbers=tuple(numbers),
+        again=None,
+        environment=(),
+        notes=tuple(notes),
+        raw_text=None,
+    )
+
+
+def proved_percentiles(run: Mapping[str, Any]) -> dict[float, float]:
+    """The percentiles (0..100) of a run of `headwind diff` that are known, and not only bounded, in seconds."""
+    return {
+        float(key): float(bounds["low"])
+        for key, bounds in run["percentiles_s"].items()
+        if bounds["low"] is not None and bounds["low"] == bounds["high"]
+    }
 
 
 def _diagnosis_facts(document: Mapping[str, Any]) -> tuple[Fact, ...]:

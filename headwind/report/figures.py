@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from headwind.report.charts.comparison import runs_figure
+from headwind.report.charts.comparison import percentiles_figure, runs_figure
 from headwind.report.charts.experiments import capacity_figure, ladder_figure, ratio_figure
 from headwind.report.charts.figure import Figure
 from headwind.report.charts.latency import histogram_figure, percentile_figure
 from headwind.report.charts.timeline import over_time_figure
-from headwind.report.experiments import comparison_rows
+from headwind.report.experiments import DIFFERENCE, comparison_rows, proved_percentiles
 from headwind.report.reading import Reading
+from headwind.report.tables import run_names
 from headwind.run import Run
 from headwind.samples import Sample
 
@@ -20,6 +21,8 @@ def figures_of(reading: Reading) -> tuple[Figure, ...]:
     """The pictures of a document: of its runs, or of what an experiment or a diagnosis measured."""
     if reading.runs:
         possible = run_figures(reading.runs, reading.samples, reading.document.get("sources"))
+    elif reading.document["schema"] == DIFFERENCE:
+        possible = _compared(reading.document["runs"])
     else:
         possible = _measured(reading.document)
     return tuple(figure for figure in possible if figure is not None)
@@ -30,11 +33,16 @@ def run_figures(
 ) -> Iterator[Figure | None]:
     """Of one run: percentiles, histogram, what went on over time; of several: how they compare."""
     if len(runs) > 1:
-        yield runs_figure(runs, sources)
+        yield runs_figure(run_names(runs, sources), [run.requests_per_s for run in runs])
         return
     yield percentile_figure(runs[0])
     yield histogram_figure(runs[0])
     yield over_time_figure(runs[0], samples)
+
+
+def _compared(runs: Sequence[Mapping[str, Any]]) -> Iterator[Figure | None]:
+    yield runs_figure([str(run["label"]) for run in runs], [run["requests_per_s"] for run in runs])
+    yield percentiles_figure({str(run["label"]): proved_percentiles(run) for run in runs})
 
 
 def _measured(document: Mapping[str, Any]) -> Iterator[Figure | None]:

@@ -15,6 +15,7 @@ from headwind import __version__, words
 from headwind.report import reading
 from headwind.report.charts.figure import NARROW, WHOLE, WIDE, Figure, style_sheet
 from headwind.report.figures import figures_of
+from headwind.report.plain import pieces, typeset
 from headwind.samples import Sample
 
 
@@ -38,6 +39,7 @@ def render(
         said=read.said,
         figures=figures_of(read),
         several=len(read.runs) > 1,
+        notes_first=read.kind == "comparison",
         # Tables of few columns stand side by side.
         narrow_tables=all(len(table.columns) <= 3 for table in read.said.numbers),
     )
@@ -77,6 +79,14 @@ def drawings(figure: Figure) -> list[dict[str, Any]]:
     ]
 
 
+def prose(sentence: str) -> Markup:
+    """A sentence for a page: escaped, what stands between backticks as code."""
+    code, plain = Markup("<code>{}</code>"), Markup("{}")
+    return Markup("").join(
+        code.format(text) if is_code else plain.format(typeset(text)) for is_code, text in pieces(sentence)
+    )
+
+
 def _source(name: str) -> str:
     loader = _environment().loader
     assert loader is not None
@@ -92,6 +102,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = prose
     environment.filters["measured"] = words.measured
     environment.globals["drawings"] = drawings
     return environment

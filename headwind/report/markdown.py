@@ -9,6 +9,7 @@ from typing import Any
 
 from headwind import words
 from headwind.report import content, reading
+from headwind.report.plain import pieces
 from headwind.report.tables import Table
 from headwind.samples import Sample
 
@@ -21,8 +22,12 @@ _SEVERITIES = {"critical": "Critical", "warning": "Warning", "info": "For inform
 
 def text(value: str) -> str:
     """Text that shows as itself, on one line, wherever it stands."""
-    line = " ".join(value.split())
-    return _LEADING.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", line))
+    return _LEADING.sub(r"\1\\\2", text_inside(" ".join(value.split())))
+
+
+def text_inside(value: str) -> str:
+    """Text that shows as itself inside a line."""
+    return _SPECIAL.sub(r"\\\1", value)
 
 
 def code(value: str) -> str:
@@ -31,6 +36,12 @@ def code(value: str) -> str:
     ticks = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
     padding = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{ticks}{padding}{line}{padding}{ticks}"
+
+
+def prose(sentence: str) -> str:
+    """A sentence of ours, what stands between backticks as code."""
+    line = " ".join(sentence.split())
+    return "".join(code(part) if is_code else text_inside(part) for is_code, part in pieces(line))
 
 
 def block(value: str) -> str:
@@ -57,22 +68,22 @@ def render(
 ) -> str:
     """The document as Markdown; `pictures` are (file name, what it shows) pairs that lie beside it."""
     said = reading.of(document, samples=samples, environment=environment, raw_text=raw_text).said
-    parts = [f"# {text(said.answer)}", code(said.title), *_trust(said), *_gates(said.gates)]
+    parts = [f"# {prose(said.answer)}", code(said.title), *_trust(said), *_gates(said.gates)]
     parts += _findings("What stands out", said.first)
     if pictures:
         parts.append("## Pictures")
         parts += [f"![{text(summary)}]({name})" for name, summary in pictures]
     parts += _findings("Also found", said.further)
     if said.ruled_out:
-        parts += ["## Ruled out", "\n".join(f"- {text(line)}" for line in said.ruled_out)]
-    parts += ["## Numbers", *(f"> {text(note)}" for note in said.notes), *map(table, said.numbers)]
+        parts += ["## Ruled out", "\n".join(f"- {prose(line)}" for line in said.ruled_out)]
+    parts += ["## Numbers", "\n".join(f"- {prose(note)}" for note in said.notes), *map(table, said.numbers)]
     if said.again:
         parts += ["## Run it again", block(said.again)]
     if said.environment:
         parts += ["## Versions, machine and hashes", *map(table, said.environment)]
     if said.raw_text:
         parts += ["## Raw text", block(said.raw_text)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def write(
@@ -123,8 +134,8 @@ def _finding(told: content.Told) -> str:
     one = told.finding
     where = f" In {text(told.where)}." if told.where else ""
     lines = [
-        f"### {text(one.title)}",
-        f"*{_SEVERITIES[one.severity]}, {one.certainty}.*{where} {text(one.advice)}",
+        f"### {prose(one.title)}",
+        f"*{_SEVERITIES[one.severity]}, {one.certainty}.*{where} {prose(one.advice)}",
     ]
     evidence = [
         f"- {text(row.name)}: **{text(words.measured(row.value, row.unit))}** ({text(row.source)})"
@@ -133,7 +144,7 @@ def _finding(told: content.Told) -> str:
     if evidence:
         lines.append("\n".join(evidence))
     if one.expect:
-        lines.append(f"Expect: {text(one.expect)}")
+        lines.append(f"Expect: {prose(one.expect)}")
     if one.verify:
         lines.append(f"Check it: {code(one.verify)}")
     return "\n\n".join(lines)

@@ -14,6 +14,7 @@ from typing import Any
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 )
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|[mu]?s\b|min\b|[KMGT]?i?B\b|cores?\b))")
 
 
 def _mark(found: re.Match[str]) -> str:
@@ -26,6 +27,19 @@ def _mark(found: re.Match[str]) -> str:
 def visible(text: str) -> str:
     """The text with every unseen character replaced by a mark; tabs and newlines stay, CR LF becomes a newline."""
     return _UNSEEN.sub(_mark, text.replace("\r\n", "\n"))
+
+
+def pieces(sentence: str) -> list[tuple[bool, str]]:
+    """A sentence of ours as (is it code, text) pieces: what stands between backticks is code."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:  # a backtick without its fellow is just a backtick
+        return [(False, sentence)]
+    return [(place % 2 == 1, part) for place, part in enumerate(parts) if part]
+
+
+def typeset(sentence: str) -> str:
+    """Arrows as arrows, and a number kept on one line with its unit."""
+    return _UNIT.sub("\u00a0", sentence.replace(" -> ", " \u2192 "))
 
 
 def clean(value: Any) -> Any:

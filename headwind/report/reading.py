@@ -26,7 +26,11 @@ class Reading:
     @property
     def kind(self) -> str:
         """What the page calls itself."""
-        kinds = {experiments.EXPERIMENT: "experiment", experiments.DIAGNOSIS: "diagnosis"}
+        kinds = {
+            experiments.EXPERIMENT: "experiment",
+            experiments.DIAGNOSIS: "diagnosis",
+            experiments.DIFFERENCE: "comparison",
+        }
         default = "comparison" if len(self.runs) > 1 else "stress report"
         return kinds.get(str(self.document["schema"]), default)
 
@@ -50,6 +54,8 @@ def of(
         said = experiments.experiment(document, environment)
     elif schema == experiments.DIAGNOSIS:
         said = experiments.diagnosis(document, environment)
+    elif schema == experiments.DIFFERENCE:
+        said = experiments.difference(document)
     else:
         raise UnreadableError(
             f"the document says schema {schema!r}, which this Headwind does not render; use the one that wrote it."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from headwind.analysis import difference
 from headwind.analysis.finding import Evidence, Finding
 from headwind.histogram import from_counts
 from headwind.run import Endpoint, Errors, Latency, Run, ThreadRate
@@ -254,3 +255,13 @@ def diagnosis_document() -> dict[str, Any]:
         "load_s": 31.0,
         "notes": ["The server was already running, so it could not be started with other settings."],
     }
+
+
+def difference_document(*labels: str) -> dict[str, Any]:
+    """A whole and a cut run in turn, side by side under these labels, with regression gates."""
+    runs = [(FULL_RUN, CUT_RUN)[place % 2] for place in range(len(labels))]
+    sides = [
+        difference.side(run, f"{label}.txt", label, at)
+        for at, (run, label) in enumerate(zip(runs, labels, strict=True))
+    ]
+    return difference.compare(sides, max_regression=0.1)

@@ -26,6 +26,7 @@ from tests.report.documents import (
     capacity_document,
     comparison_document,
     diagnosis_document,
+    difference_document,
     document,
     full_document,
     gate,
@@ -215,6 +216,40 @@ def test_experiments_and_diagnoses_are_told_as_html_and_markdown(
         assert piece in text or piece in page
         assert piece.replace("\\<b\\>", "&lt;b&gt;") in page
     assert "<b>16" not in page
+
+
+def test_a_command_in_a_sentence_is_code_and_a_number_keeps_its_unit() -> None:
+    assert html.prose("run `a <b>` for 12 ms -> 3 %") == (
+        "run <code>a &lt;b&gt;</code> for 12\u00a0ms \u2192 3\u00a0%"
+    )
+    assert html.prose("one ` alone") == "one ` alone"
+    assert markdown.prose("run `a <b>` for *x*") == "run `a <b>` for \\*x\\*"
+
+
+def test_of_many_gates_the_failed_ones_lead() -> None:
+    gates = [gate(f"g{place}", "held" if place % 3 else "failed", run=place) for place in range(30)]
+    page = html.render(document(*[FULL_RUN] * 30, gates=gates))
+    assert page.index("<strong>g27<") < page.index("<strong>g1<")
+    assert "22 more gates" in page
+
+
+def test_runs_side_by_side_are_a_page_with_what_they_cannot_show() -> None:
+    page = html.render(difference_document("before", "after <b>"))
+    assert "after &lt;b&gt;" in page
+    assert "<b>" not in page
+    assert (
+        page.index("One run of each shows")
+        < page.index("Requests per second")
+        < page.index("<caption>Percentiles")
+    )
+    assert "rps" in page
+
+
+def test_hundreds_of_runs_side_by_side_are_one_page_that_names_each() -> None:
+    labels = [f"run-{place:03}" for place in range(300)]
+    page = html.render(difference_document(*labels))
+    assert len(page.encode()) < 1_500_000
+    assert all(label in page for label in labels)
 
 
 def test_a_schema_of_another_version_is_refused_with_a_sentence() -> None:

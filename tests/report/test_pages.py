@@ -20,6 +20,7 @@ from tests.report.documents import (
     capacity_document,
     comparison_document,
     diagnosis_document,
+    difference_document,
     document,
     full_document,
     hostile_document,
@@ -44,6 +45,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "comparison": lambda: html.render(comparison_document(), environment=ENVIRONMENT),
     "capacity": lambda: html.render(capacity_document()),
     "diagnosis": lambda: html.render(diagnosis_document()),
+    "difference": lambda: html.render(difference_document("before", HOSTILE)),
     "hostile": lambda: html.render(hostile_document(), environment={HOSTILE: HOSTILE}, raw_text=HOSTILE),
 }
 

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
 from headwind import words
-from headwind.report.charts.figure import Drawing, Figure, Panel, colour, data
-from headwind.report.tables import run_names
-from headwind.run import Run
+from headwind.histogram import percentile_key
+from headwind.report.charts.figure import (
+    TAIL_LABEL,
+    Drawing,
+    Figure,
+    Panel,
+    colour,
+    data,
+    duration_axis,
+    log_ticks,
+    tail_ticks,
+)
 
 # More rows than this cannot carry a name each; the table under the picture has them all.
 NAMED_ROWS = 40
 _ROW_HEIGHT = 24
+_LINE_PAINTS = ("measured", "corrected", "memory", "better", "failed", "unknown")
 
 
-def runs_figure(runs: Sequence[Run], sources: Sequence[str] | None = None) -> Figure | None:
+def runs_figure(names: Sequence[str], rates_per_s: Sequence[float | None]) -> Figure | None:
     """Requests per second of every run, as bars while there is room for names, else as a row of dots."""
     rows = [
-        {"place": place, "name": name, "rate": run.requests_per_s}
-        for place, (name, run) in enumerate(zip(run_names(runs, sources), runs, strict=True), start=1)
-        if run.requests_per_s is not None
+        {"place": place, "name": name, "rate": rate}
+        for place, (name, rate) in enumerate(zip(names, rates_per_s, strict=True), start=1)
+        if rate is not None
     ]
     if not rows:
         return None
@@ -36,6 +46,62 @@ def runs_figure(runs: Sequence[Run], sources: Sequence[str] | None = None) -> Fi
         (Panel(lambda width: draw(rows, width)),),
         "Single runs: they show what was measured, not whether a difference would come again.",
         whole=True,
+    )
+
+
+def percentiles_figure(curves: Mapping[str, Mapping[float, float]]) -> Figure | None:
+    """Latency of several runs at the percentiles (0..100) that each of them proves, by run's name; None where no run
+    proves any, or where there are more runs than lines that can be told apart."""
+    drawn = {name: curve for name, curve in curves.items() if curve}
+    if not drawn or len(curves) > len(_LINE_PAINTS):
+        return None
+    rows = [
+        {"tail": 100 / (100 - percent), "seconds": value, "run": name}
+        for name, curve in drawn.items()
+        for percent, value in sorted(curve.items())
+        if percent < 100 and value > 0
+    ]
+    told = [
+        f"{name} p50 {words.seconds(c.get(50))}, p99 {words.seconds(c.get(99))}" for name, c in drawn.items()
+    ]
+    shown = sorted({percent for curve in drawn.values() for percent in curve})
+    missing = [name for name in curves if name not in drawn]
+    note = f"Of {', '.join(missing)} no percentile is known." if missing else ""
+    return Figure(
+        "run-percentiles",
+        "Latency by percentile",
+        f"Latency by percentile: {'; '.join(told)}.",
+        (Panel(lambda width: _lines(rows, list(drawn), width)),),
+        f"Each dot is a percentile that its run proves; what a run leaves unknown is not drawn. {note}".strip(),
+        ("Percentile", *drawn),
+        tuple(
+            (f"p{percentile_key(percent)}", *(words.seconds(curve.get(percent)) for curve in drawn.values()))
+            for percent in shown
+        ),
+        whole=True,
+    )
+
+
+def _lines(rows: list[dict[str, Any]], names: list[str], width: int) -> Drawing:
+    right = max(2.0, *(row["tail"] for row in rows))
+    low, high = min(row["seconds"] for row in rows) * 0.8, max(row["seconds"] for row in rows) * 1.25
+    x = alt.X(
+        "tail:Q",
+        scale=alt.Scale(type="log", domain=[1, right], nice=False),
+        axis=alt.Axis(values=tail_ticks(right), labelExpr=TAIL_LABEL, title=None, grid=True),
+    )
+    y = alt.Y(
+        "seconds:Q",
+        scale=alt.Scale(type="log", domain=[low, high], nice=False),
+        axis=alt.Axis(title=None, labelExpr=duration_axis(), values=log_ticks(low, high), minExtent=52),
+    )
+    paints = [colour(paint) for paint in _LINE_PAINTS[: len(names)]]
+    # Names may be long: one under the other fits a phone.
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke", columns=1, labelLimit=width - 90)
+    paint = alt.Color("run:N", scale=alt.Scale(domain=names, range=paints), legend=legend)
+    base = alt.Chart(data(rows)).encode(x=x, y=y, color=paint)
+    return alt.layer(base.mark_line(), base.mark_point(filled=True, size=46, opacity=1)).properties(
+        width=width, height=260
     )
 
 

@@ -177,6 +177,15 @@ def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
     return ticks
 
 
+# Percentiles stretched by their tail, x = 1 / (1 - p): the Vega expression that labels a tick, and where ticks lie.
+TAIL_LABEL = "'p' + format(100 - 100 / datum.value, '.6~g')"
+
+
+def tail_ticks(right: float) -> list[float]:
+    """p50, p90, p99, ... as far as the axis goes."""
+    return [tick for tick in (2, 10, 100, 1e3, 1e4, 1e5, 1e6) if tick <= right * 1.0001]
+
+
 def duration_axis(expression: str = "datum.value") -> str:
     """A Vega expression that labels seconds as us, ms or s."""
     return (

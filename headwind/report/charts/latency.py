@@ -10,7 +10,17 @@ import numpy as np
 
 from headwind import words
 from headwind.histogram import Histogram, percentile_key
-from headwind.report.charts.figure import Drawing, Figure, Panel, colour, data, duration_axis, log_ticks
+from headwind.report.charts.figure import (
+    TAIL_LABEL,
+    Drawing,
+    Figure,
+    Panel,
+    colour,
+    data,
+    duration_axis,
+    log_ticks,
+    tail_ticks,
+)
 from headwind.run import WRK_DEFAULT_TIMEOUT_S, Run
 
 CURVE_POINTS = 220
@@ -18,7 +28,6 @@ HISTOGRAM_BINS = 48
 CHART_HEIGHT = 250
 LEAST_BAR = 3  # pixels: a bin that holds anything is seen
 TABLE_SHARES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999, 0.99999)
-_TAIL_TICKS = (2, 10, 100, 1e3, 1e4, 1e5, 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +185,8 @@ def _percentile_chart(curves: tuple[Curve, ...], unknown: Unknown | None, width:
         "tail:Q",
         scale=alt.Scale(type="log", domain=[1, right], nice=False),
         axis=alt.Axis(
-            values=[tick for tick in _TAIL_TICKS if tick <= right * 1.0001],
-            labelExpr="'p' + format(100 - 100 / datum.value, '.6~g')",
+            values=tail_ticks(right),
+            labelExpr=TAIL_LABEL,
             title=None,
             grid=True,
         ),
