@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from headwind.analysis import closed_loop
@@ -134,6 +135,12 @@ def _fill_closed_loop(context: Context) -> None:
         context.as_measured = True if interval is None else run.latency.max_s < 2 * interval
 
 
+@lru_cache(maxsize=1024)
+def quoted(url: str | None) -> str:
+    """A URL as a shell takes it; the word URL where the source names none."""
+    return shlex.quote(url) if url else "URL"
+
+
 def again(
     context: Context,
     *,
@@ -149,7 +156,7 @@ def again(
     threads = threads or run.threads or 4
     connections = connections or run.connections or 200
     seconds = duration_s or run.planned_duration_s or run.duration_s or 30
-    url = shlex.quote(run.url) if run.url else "URL"
+    url = quoted(run.url)
     if not context.wrk or seconds >= LONGEST_BELIEVABLE_S:
         return f"headwind run --url {url} --connections {connections}"
     return f"wrk -t{min(threads, connections)} -c{connections} -d{seconds:.0f}s --timeout 30s --latency {url}"

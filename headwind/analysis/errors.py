@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from headwind.analysis.context import Context, again
+from headwind.analysis.context import Context, again, quoted
 from headwind.analysis.finding import Certainty, Evidence, Finding, Severity
 from headwind.words import number, rate, share
 
@@ -43,7 +43,7 @@ def no_answers(context: Context) -> Iterable[Finding]:
         (context.read("answered requests", 0, "1", "'requests in' line"), *_counts(context, errors)),
         "See first that one request is answered: the server may be down, hung, or at another address or port.",
         "One request by hand is answered within a second; then the load test has something to measure.",
-        f"curl -i --max-time 10 {run.url or 'URL'}",
+        f"curl -i --max-time 10 {quoted(run.url)}",
         (context.index,),
     )
 
@@ -110,7 +110,7 @@ def _every_answer(context: Context) -> Finding:
         "Send one request by hand and read what the server answers. If it answers well, the load was another request: "
         "look in wrk's stderr for a script that could not be loaded (wrk goes on without it and sends GETs).",
         "After mending it no line 'Non-2xx or 3xx responses' is printed.",
-        f"curl -i {context.run.url or 'URL'}",
+        f"curl -i {quoted(context.run.url)}",
         (context.index,),
     )
 

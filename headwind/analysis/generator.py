@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from headwind.analysis import usage
-from headwind.analysis.context import Context, again
+from headwind.analysis.context import Context, again, quoted
 from headwind.analysis.finding import Evidence, Finding
 from headwind.words import number, rate, share
 
@@ -61,7 +61,7 @@ def not_delivered(context: Context) -> Iterable[Finding]:
         "longer run would show a higher latency. See whether the generator or the server was full, and lower the "
         "rate.",
         f"At a rate that the server holds, the rate reached agrees within {1 - DELIVERED:.0%}.",
-        f"headwind run --url {shlex.quote(context.run.url or 'URL')} --rate {int(0.8 * got) or 1}",
+        f"headwind run --url {quoted(context.run.url)} --rate {int(0.8 * got) or 1}",
         (context.index,),
     )
 
@@ -88,11 +88,12 @@ def same_host(context: Context) -> Iterable[Finding]:
         "Read the throughput as that of the cores the generator left over, and the latency as one without a network. "
         "For an absolute figure, load from another machine.",
         "From another machine a CPU-bound server gains about the share that the generator took here.",
-        f"headwind run --url {shlex.quote(url)}   # from another machine, with that machine's view of the URL",
+        f"headwind run --url {quoted(url)}   # from another machine, with that machine's view of the URL",
         (context.index,),
     )
 
 
+@lru_cache(maxsize=1024)
 def on_loopback(url: str) -> bool:
     """Whether the URL's host is this machine's loopback."""
     try:

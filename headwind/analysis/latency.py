@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 
 from headwind.analysis import closed_loop, percentiles
-from headwind.analysis.context import Context, again
+from headwind.analysis.context import Context, again, quoted
 from headwind.analysis.finding import Certainty, Evidence, Finding
 from headwind.analysis.target import seconds_range
 from headwind.words import number, seconds, share
@@ -94,7 +94,7 @@ def _late_as_measured(context: Context, late: int) -> Finding:
         "server) "
         "or a few at any time (a slow path, a lock, a queue).",
         f"With the cause mended no answer takes longer than {limit}.",
-        f"headwind diagnose --url {shlex.quote(run.url or 'URL')}",
+        f"headwind diagnose --url {quoted(run.url)}",
         (context.index,),
     )
 
@@ -250,7 +250,7 @@ def _corrected(context: Context, printed: float, measured: float, told: str, cer
         "Read the printed mean, Stdev and percentiles as wrk's estimate of what users on a schedule would have seen, "
         "not as what was measured; take the measured ones from the exact histogram.",
         "`headwind run` keeps wrk's whole histogram and takes the synthetic samples out again, exactly.",
-        f"headwind run --url {shlex.quote(context.run.url or 'URL')} --connections {context.connections}",
+        f"headwind run --url {quoted(context.run.url)} --connections {context.connections}",
         (context.index,),
     )
 

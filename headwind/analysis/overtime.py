@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import fmean, median, stdev
 
 from headwind.analysis import closed_loop
-from headwind.analysis.context import Context, again
+from headwind.analysis.context import Context, again, quoted
 from headwind.analysis.finding import Evidence, Finding
 from headwind.samples import Timeline
 from headwind.words import number, rate, seconds, share
@@ -93,7 +93,7 @@ def stalls(context: Context) -> Iterable[Finding]:
         f"Without them throughput rises by about {share(together / max(together, _length_s(timeline)))}, and the "
         "highest "
         "percentiles come down to the rest.",
-        f"headwind diagnose --url {context.run.url or 'URL'}",
+        f"headwind diagnose --url {quoted(context.run.url)}",
         (context.index,),
     )
 
@@ -218,6 +218,6 @@ def idle_windows(context: Context) -> Iterable[Finding]:
         ),
         "Record the time line to see when the answers stop, and look for pauses of the whole server at those times.",
         "Without stalls Req/Sec times threads agrees with Requests/sec.",
-        f"headwind run --url {context.run.url or 'URL'} --connections {context.connections or 200}",
+        f"headwind run --url {quoted(context.run.url)} --connections {context.connections or 200}",
         (context.index,),
     )

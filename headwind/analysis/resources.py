@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from statistics import fmean
 
 from headwind.analysis import usage
-from headwind.analysis.context import Context, again
+from headwind.analysis.context import Context, again, quoted
 from headwind.analysis.finding import Evidence, Finding
 from headwind.analysis.usage import ProcessUsage, Usage
 from headwind.words import number, share, size
@@ -48,7 +48,7 @@ def resources(context: Context) -> Iterable[Finding]:
 
 
 def _diagnose(context: Context) -> str:
-    return f"headwind diagnose --url {context.run.url or 'URL'}"
+    return f"headwind diagnose --url {quoted(context.run.url)}"
 
 
 def _noisy(context: Context, seen: Usage) -> Iterable[Finding]:

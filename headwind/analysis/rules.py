@@ -90,6 +90,7 @@ _SAYS_ALREADY: dict[str, frozenset[str]] = {
     "cpu_full": frozenset({"generator_threads_above_cores"}),
     "noisy_host": frozenset({"cpu_full", "workers_above_cores"}),
 }
+_SPEAKING = frozenset(_SAYS_ALREADY)
 
 
 def judge(context: Context) -> list[Finding]:
@@ -99,9 +100,12 @@ def judge(context: Context) -> list[Finding]:
         found.extend(rule(context))
     if len(found) < 2:
         return found
-    codes = {finding.code for finding in found}
-    said = set[str]().union(*(_SAYS_ALREADY[code] for code in codes if code in _SAYS_ALREADY))
-    if said:
+    if not _SPEAKING.isdisjoint(codes := [finding.code for finding in found]):
+        said = set[str]().union(*(_SAYS_ALREADY[code] for code in codes if code in _SAYS_ALREADY))
         found = [finding for finding in found if finding.code not in said]
-    found.sort(key=lambda finding: SEVERITY_RANK[finding.severity])
+    found.sort(key=_rank)
     return found
+
+
+def _rank(finding: Finding) -> int:
+    return SEVERITY_RANK[finding.severity]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from headwind.analysis import percentiles
-from headwind.analysis.context import Context, again
+from headwind.analysis.context import Context, again, quoted
 from headwind.analysis.finding import Evidence, Finding
 from headwind.analysis.percentiles import Bounds
 from headwind.histogram import Histogram
@@ -49,7 +49,7 @@ def tail(context: Context) -> Iterable[Finding]:
         "Look for what delays a few answers and spares the rest: pauses of the whole server (garbage collection, a "
         "periodic job), a lock, a cold path, or one slow worker. The time line tells pauses from slow single answers.",
         "Without it p99 comes down towards the median; the throughput of a closed loop rises only a little.",
-        f"headwind diagnose --url {context.run.url or 'URL'}",
+        f"headwind diagnose --url {quoted(context.run.url)}",
         (context.index,),
     )
 

@@ -6,12 +6,14 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
 
-from headwind.analysis import gates
+from headwind.analysis import context, gates
 from headwind.analysis.lateness import with_late_threshold
 from headwind.commands.inputs import Input, duration, objectives_file, open_input
 from headwind.errors import UsageError
@@ -62,28 +64,74 @@ def execute(options: argparse.Namespace) -> int:
     timeout_s = duration(options.timeout) if options.timeout else None
     late_s = duration(options.late) if options.late else None
     inputs = [open_input(name, tool=options.tool, timeout_s=timeout_s) for name in options.files]
-    runs, sources = [], []
-    for one in inputs:
-        for run in _runs(one, late_s):
-            runs.append(run)
-            sources.append(one.source)
+    named = ((one.source, run) for one in inputs for run in _runs(one, late_s))
+    first = list(islice(named, document.COMPARED_RUNS + 1))
+    if len(first) > document.COMPARED_RUNS:
+        return _explain_many(options, inputs, chain(first, named), target, objectives)
     built = document.build(
-        runs,
-        source=", ".join(one.source for one in inputs),
-        sources=sources if len(inputs) > 1 else None,
+        [run for _, run in first],
+        source=_source(inputs),
+        sources=[source for source, _ in first] if len(inputs) > 1 else None,
         samples=inputs[0].samples if len(inputs) == 1 else (),
         environment=inputs[0].environment if len(inputs) == 1 else None,
         target=target,
         slos=objectives,
     )
     extras = _extras(inputs[0], options.files[0]) if len(inputs) == 1 else {}
+    _report(built, options, extras)
+    return document.exit_code(built)
+
+
+def _explain_many(
+    options: argparse.Namespace,
+    inputs: Sequence[Input],
+    named: Iterator[tuple[str, Run]],
+    target: int | None,
+    objectives: Sequence[gates.Objective],
+) -> int:
+    """More runs than are compared with one another: JSON of all as they come, other formats of the first ones."""
+    if options.format == "json":
+        from headwind.report import stream
+
+        with opened(options.output) as out, TemporaryFile() as findings, TemporaryFile() as judged:
+            outcomes = stream.write_json(
+                named,
+                out,
+                (findings, judged),
+                source=_source(inputs),
+                several=len(inputs) > 1,
+                target=target,
+                slos=objectives,
+            )
+        return int(gates.exit_code(outcomes))
+    shown = [run for _, run in islice(named, document.COMPARED_RUNS)]
+    built = document.build(shown, source=_source(inputs), target=target, slos=objectives)
+    asked = document.objectives(target, objectives)
+    outcomes, more = {gate["outcome"] for gate in built["gates"]}, 0
+    for source, run in named:
+        outcomes |= {gate.outcome for gate in gates.judge(context.of(run, source, target=target), asked)}
+        more += 1
+    print(
+        f"headwind: the report shows the first {len(shown):,} of {len(shown) + more:,} runs; the gates judged all of "
+        "them, and --format json writes all of them.",
+        file=sys.stderr,
+    )
+    _report(built, options, {})
+    return int(gates.exit_code(outcomes))
+
+
+def _source(inputs: Sequence[Input]) -> str:
+    return ", ".join(one.source for one in inputs)
+
+
+def _report(built: dict[str, Any], options: argparse.Namespace, extras: dict[str, Any]) -> None:
+    """Write the document in the format asked for; Markdown in a file has its pictures beside it."""
     if options.format == "md" and options.output:
         from headwind.report import markdown
 
-        markdown.write(built, Path(options.output), **extras)  # with its pictures beside it
+        markdown.write(built, Path(options.output), **extras)
     else:
         write(rendered(built, options.format, to_terminal=not options.output, **extras), options.output)
-    return document.exit_code(built)
 
 
 def asked_gates(options: argparse.Namespace) -> tuple[int | None, list[gates.Objective]]:
@@ -133,6 +181,21 @@ def as_json(built: dict[str, Any]) -> str:
     import orjson
 
     return orjson.dumps(built, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+
+
+@contextmanager
+def opened(output: str | None) -> Iterator[BinaryIO]:
+    """A file, or stdout, to write bytes to; raises UsageError where the file cannot be written."""
+    if output is None or output == "-":
+        yield sys.stdout.buffer
+        return
+    try:
+        with Path(output).open("wb") as file:
+            yield file
+    except OSError as error:
+        raise UsageError(
+            f"{output} cannot be written ({error.strerror}); give another path with -o."
+        ) from None
 
 
 def write(text: str, output: str | None) -> None:

@@ -33,7 +33,7 @@ def build(
     all of `runs` were part of. `slos` are objectives as text or parsed.
     Raises UsageError where an objective's text is none.
     """
-    objectives = _objectives(target, slos)
+    asked = objectives(target, slos)
     contexts = [
         context.of(
             run,
@@ -48,7 +48,7 @@ def build(
     per_run = [rules.judge(one) for one in contexts]
     if len(contexts) <= COMPARED_RUNS:
         per_run.append(across(contexts))
-    judged = [gate for one in contexts for gate in gates.judge(one, objectives)]
+    judged = [gate for one in contexts for gate in gates.judge(one, asked)]
     return {
         "schema": SCHEMA,
         "source": source,
@@ -93,7 +93,8 @@ def exit_code(document: Mapping[str, Any]) -> int:
     return int(gates.exit_code(gate["outcome"] for gate in document["gates"]))
 
 
-def _objectives(target: int | None, slos: Sequence[str | gates.Objective]) -> list[gates.Objective]:
+def objectives(target: int | None, slos: Sequence[str | gates.Objective]) -> list[gates.Objective]:
+    """The target and the objectives, parsed; raises UsageError where a text is none."""
     parsed = [gates.parse(slo) if isinstance(slo, str) else slo for slo in slos]
     return [*([gates.target(target)] if target is not None else []), *parsed]
 
