@@ -6,22 +6,26 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headwind.analysis import context, gates
 from headwind.analysis.lateness import with_late_threshold
-from headwind.commands.inputs import Input, duration, objectives_file, open_input
+from headwind.commands.inputs import STDIN, Input, duration, objectives_file, open_input
 from headwind.errors import UsageError
 from headwind.formats.text import decode
 from headwind.report import document
 from headwind.run import Run
 
+if TYPE_CHECKING:
+    from headwind.report.stream import Part
+
 RAW_LIMIT_BYTES = 200_000
+LARGE = 2**23  # bytes; below it starting processes costs more than they save
 # Each but json is a module of headwind.report with `render(document) -> str`, imported only when asked for.
 _RENDERERS = {"text": "text", "md": "markdown", "html": "html", "csv": "csv", "junit": "junit"}
 
@@ -63,6 +67,10 @@ def execute(options: argparse.Namespace) -> int:
     target, objectives = asked_gates(options)
     timeout_s = duration(options.timeout) if options.timeout else None
     late_s = duration(options.late) if options.late else None
+    if options.format == "json":
+        code = _judged_in_parts(options, target, objectives, timeout_s)
+        if code is not None:
+            return code
     inputs = [open_input(name, tool=options.tool, timeout_s=timeout_s) for name in options.files]
     named = ((one.source, run) for one in inputs for run in _runs(one, late_s))
     first = list(islice(named, document.COMPARED_RUNS + 1))
@@ -91,19 +99,10 @@ def _explain_many(
 ) -> int:
     """More runs than are compared with one another: JSON of all as they come, other formats of the first ones."""
     if options.format == "json":
-        from headwind.report import stream
+        from headwind.report.stream import Judge
 
-        with opened(options.output) as out, TemporaryFile() as findings, TemporaryFile() as judged:
-            outcomes = stream.write_json(
-                named,
-                out,
-                (findings, judged),
-                source=_source(inputs),
-                several=len(inputs) > 1,
-                target=target,
-                slos=objectives,
-            )
-        return int(gates.exit_code(outcomes))
+        judge = Judge(document.objectives(target, objectives), target, several=len(inputs) > 1)
+        return _write_parts(judge.parts(named), options.output, _source(inputs), target)
     shown = [run for _, run in islice(named, document.COMPARED_RUNS)]
     built = document.build(shown, source=_source(inputs), target=target, slos=objectives)
     asked = document.objectives(target, objectives)
@@ -118,6 +117,38 @@ def _explain_many(
     )
     _report(built, options, {})
     return int(gates.exit_code(outcomes))
+
+
+def _judged_in_parts(
+    options: argparse.Namespace,
+    target: int | None,
+    objectives: Sequence[gates.Objective],
+    timeout_s: float | None,
+) -> int | None:
+    """The exit code after a large file of nothing but wrk reports was judged by several processes; None for others."""
+    name = options.files[0]
+    plain = (
+        len(options.files) == 1 and name != STDIN and options.late is None and options.tool in (None, "wrk")
+    )
+    if not plain or not Path(name).is_file() or Path(name).stat().st_size < LARGE:
+        return None
+    from headwind.commands import parts
+    from headwind.report.stream import Judge
+
+    cut = parts.pieces(Path(name))
+    if cut is None:
+        return None
+    judge = Judge(document.objectives(target, objectives), target)
+    judged = parts.judged(Path(name), name, cut, judge, timeout_s)
+    return _write_parts(judged, options.output, name, target)
+
+
+def _write_parts(judged: Iterable[Part], output: str | None, source: str, target: int | None) -> int:
+    from headwind.report import stream
+
+    with opened(output) as out, TemporaryFile() as findings, TemporaryFile() as gate_rows:
+        tally = stream.write_json(judged, out, (findings, gate_rows), source=source, target=target)
+    return int(gates.exit_code(tally.outcomes))
 
 
 def _source(inputs: Sequence[Input]) -> str:

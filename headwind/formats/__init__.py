@@ -25,7 +25,7 @@ from headwind.formats.source import (
 from headwind.formats.text import clean, decode
 from headwind.run import Run
 
-__all__ = ["HELD_AT_ONCE", "STDIN", "attach_exact", "read_path", "read_text"]
+__all__ = ["HELD_AT_ONCE", "STDIN", "attach_exact", "read_part", "read_path", "read_text"]
 
 HELD_AT_ONCE = 2**23  # bytes of a text that is held whole
 REREAD_AT_MOST = 2**25  # bytes of a longer one without a wrk run that are searched for other tools
@@ -63,6 +63,15 @@ def read_path(path: str | Path, *, tool: str | None = None, timeout_s: float | N
         yield from _read_folder(Path(path), tool, timeout_s)
     else:
         yield from _read_file(path, tool, timeout_s)
+
+
+def read_part(data: bytes, first_line: int, *, timeout_s: float | None = None) -> list[Run]:
+    """The runs of wrk and wrk2 in a part of a long UTF-8 text that begins at line `first_line`, from 1.
+
+    Parts read alone give the runs of the whole where each begins with a header right behind a finished report.
+    """
+    scanner = wrk.Scanner(first_line=first_line)
+    return [_with_timeout(run, timeout_s) for run in scanner.feed(clean(decode(data)), last=True)]
 
 
 def _read_file(path: str | Path, tool: str | None, timeout_s: float | None) -> Iterator[Run]:

@@ -35,12 +35,12 @@ def scan(text: str) -> Iterator[Run]:
 class Scanner:
     """Reads a text that comes in chunks of whole lines; only the last one may end inside a line."""
 
-    def __init__(self, *, fast: bool = True) -> None:
+    def __init__(self, *, fast: bool = True, first_line: int = 1) -> None:
         self._assembler = Assembler()
         self._fast = fast
         self._text = ""  # what is looked at: the end of the chunk before that may still matter, and the chunk
         self._position = 0
-        self._number = 1  # of the line that begins at the position
+        self._number = first_line  # of the line that begins at the position
         self._hits: dict[str, int] = {}
 
     def feed(self, text: str, *, last: bool = False) -> Iterator[Run]:

@@ -12,6 +12,7 @@ from headwind.analysis.excluded import excluded
 from headwind.analysis.finding import Finding
 from headwind.run import SCHEMA, Run
 from headwind.samples import Sample
+from headwind.words import number
 
 # Findings that compare runs with one another are made up to so many runs; above it each run is judged alone.
 COMPARED_RUNS = 1000
@@ -108,6 +109,6 @@ def _answer_of_many(contexts: Sequence[Context]) -> str:
     best = max(rated, key=lambda one: one.rate_per_s or 0.0)
     slowest = min(rated, key=lambda one: one.rate_per_s or 0.0)
     return (
-        f"{len(contexts)} runs, from {slowest.rate_per_s:,.4g} to {best.rate_per_s:,.4g} requests per second; "
+        f"{len(contexts)} runs, from {number(slowest.rate_per_s)} to {number(best.rate_per_s)} requests per second; "
         f"the fastest is {best.where}."
     )

@@ -5,9 +5,12 @@ Each run is judged alone; findings and gates wait in spools, because the documen
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Iterable, Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -16,90 +19,150 @@ from headwind.report import document
 from headwind.run import SCHEMA, Run
 from headwind.words import number
 
+BATCH = 256  # runs judged and written together: large enough to be quick, small enough to be held
+
 
 def write_json(
-    runs: Iterable[tuple[str, Run]],
+    parts: Iterable[Part],
     out: BinaryIO,
     spools: tuple[BinaryIO, BinaryIO],
     *,
     source: str,
-    several: bool = False,
     target: int | None = None,
-    slos: Sequence[gates.Objective] = (),
-) -> set[str]:
-    """Write the document of (source, run) pairs to `out`; the outcomes of all gates.
+) -> Tally:
+    """Write the document of the parts, in their order, to `out`; what was counted on the way.
 
-    `spools` are two empty, seekable files that take findings and gates meanwhile. `several` keeps the source of each
-    run. Findings come in the order of their runs, since sorting them would hold them all.
+    `spools` are two empty, seekable files that take findings and gates meanwhile.
     """
-    objectives = document.objectives(target, slos)
     findings, judged = spools
-    tally = _Tally()
+    tally = Tally()
     out.write(b'{"schema":%b,"source":%b,"target":%b' % tuple(map(orjson.dumps, (SCHEMA, source, target))))
     out.write(b',"trust":[],"ruled_out":[],"runs":[')
-    dumps, of, judge = orjson.dumps, context.of, rules.judge
-    for index, (name, run) in enumerate(runs):
-        one = of(run, name, index=index, target=target)
-        out.write(b",\n" + dumps(run, default=_plain) if index else dumps(run, default=_plain))
-        told = judge(one)
-        if told:
-            findings.write(b",\n".join(map(dumps, told)) + b",\n")
-        for gate in gates.judge(one, objectives) if objectives else ():
-            judged.write(dumps(gate.to_json()) + b",\n")
-            tally.outcomes.add(gate.outcome)
-        tally.add(one)
-        if several:
-            tally.sources.append(name)
+    for part in parts:
+        out.write(b",\n" + part.runs if tally.count else part.runs)
+        _spool(findings, part.findings)
+        _spool(judged, part.gates)
+        tally.add(part)
     out.write(b'],"findings":[')
     _pour(findings, out)
     out.write(b'],"gates":[')
     _pour(judged, out)
     out.write(
-        b'],"sources":%b,"assumptions":%b'
-        % tuple(map(orjson.dumps, (tally.sources or None, tally.assumptions)))
+        b'],"sources":%b,"assumptions":%b' % tuple(map(orjson.dumps, (tally.sources, tally.assumptions)))
     )
     out.write(b',"answer":%b}\n' % orjson.dumps(tally.answer()))
-    return tally.outcomes
+    return tally
 
 
-class _Tally:
-    """What the end of the document needs to know of all runs."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some runs as JSON: rows joined by commas, and what the end of the document needs to know of them."""
+
+    first_index: int
+    count: int
+    runs: bytes
+    findings: bytes
+    gates: bytes
+    outcomes: frozenset[str]
+    assumptions: tuple[dict[str, Any], ...]
+    slowest: float
+    fastest: float
+    fastest_at: str
+    sources: tuple[str, ...] | None = None  # of every run, where there are several files
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What every run is judged by."""
+
+    objectives: Sequence[gates.Objective]
+    target: int | None
+    several: bool = False  # whether the runs are of several files
+
+    def parts(self, pairs: Iterable[tuple[str, Run]]) -> Iterator[Part]:
+        """All (source, run) pairs, some at a time."""
+        waiting, count = iter(pairs), 0
+        while batch := list(islice(waiting, BATCH)):
+            yield self.part(batch, count)
+            count += len(batch)
+
+    def part(self, pairs: Sequence[tuple[str, Run]], first_index: int) -> Part:
+        """The JSON of (source, run) pairs, the first of which is run `first_index` of the document."""
+        contexts = [
+            context.of(run, name, index=index, target=self.target)
+            for index, (name, run) in enumerate(pairs, start=first_index)
+        ]
+        told = [finding for one in contexts for finding in rules.judge(one)]
+        judged = (
+            [gate for one in contexts for gate in gates.judge(one, self.objectives)]
+            if self.objectives
+            else []
+        )
+        assumed = next((document.assumptions(one) for one in contexts if one.limit_assumed), [])
+        paced = [(one.rate_per_s, one) for one in contexts if one.rate_per_s is not None]
+        fastest = max(paced, key=_pace, default=None)
+        return Part(
+            first_index=first_index,
+            count=len(contexts),
+            runs=_rows([run for _, run in pairs]),
+            findings=_rows(told),
+            gates=_rows([gate.to_json() for gate in judged]),
+            outcomes=frozenset(gate.outcome for gate in judged),
+            assumptions=tuple(assumed),
+            slowest=min(paced, key=_pace)[0] if paced else math.inf,
+            fastest=fastest[0] if fastest else 0.0,
+            fastest_at=fastest[1].where if fastest else "",
+            sources=tuple(name for name, _ in pairs) if self.several else None,
+        )
+
+
+def _pace(pair: tuple[float, context.Context]) -> float:
+    return pair[0]
+
+
+def _rows(values: Sequence[object]) -> bytes:
+    """The rows of a JSON array without its brackets; orjson writes dataclasses as they are."""
+    return orjson.dumps(values, default=_plain)[1:-1]
+
+
+class Tally:
+    """What the end of the document says of all runs."""
 
     def __init__(self) -> None:
         self.outcomes: set[str] = set()
-        self.sources: list[str] = []
-        self.assumptions: list[dict[str, object]] = []
+        self.sources: list[str] | None = None
+        self.assumptions: tuple[dict[str, Any], ...] = ()
         self.count = 0
-        self.slowest = float("inf")
+        self.slowest = math.inf
         self.fastest = 0.0
         self.fastest_at = ""
 
-    def add(self, one: context.Context) -> None:
-        self.count += 1
-        pace = one.rate_per_s
-        if pace is not None:
-            self.slowest = min(self.slowest, pace)
-            if pace > self.fastest:
-                self.fastest, self.fastest_at = pace, one.where
-        if not self.assumptions and one.limit_assumed:
-            self.assumptions = list(document.assumptions(one))
+    def add(self, part: Part) -> None:
+        self.count += part.count
+        if part.sources:
+            self.sources = [*(self.sources or ()), *part.sources]
+        self.outcomes |= part.outcomes
+        self.assumptions = self.assumptions or part.assumptions
+        self.slowest = min(self.slowest, part.slowest)
+        if part.fastest > self.fastest:
+            self.fastest, self.fastest_at = part.fastest, part.fastest_at
 
     def answer(self) -> str:
         if not self.fastest:
             return f"{number(self.count)} runs, none of them with its totals."
         return (
-            f"{number(self.count)} runs, from {self.slowest:,.4g} to {self.fastest:,.4g} requests per second; "
+            f"{number(self.count)} runs, from {number(self.slowest)} to {number(self.fastest)} requests per second; "
             f"the fastest is {self.fastest_at}."
         )
 
 
+def _spool(spool: BinaryIO, rows: bytes) -> None:
+    if rows:
+        spool.write(b",\n" + rows if spool.tell() else rows)
+
+
 def _pour(spool: BinaryIO, out: BinaryIO) -> None:
-    """Copy a spool of rows that each end with a comma and a newline, without the last two bytes."""
-    length = spool.tell() - 2
-    if length < 0:
-        return
     spool.seek(0)
-    spool.truncate(length)
     shutil.copyfileobj(spool, out, 2**20)
 
 

@@ -113,7 +113,7 @@ def test_several_files_make_one_document_that_names_each(
     assert built["sources"] == [slow, fast]
     assert len(built["runs"]) == 2
     main(["explain", slow, fast])
-    assert capsys.readouterr().out.startswith("2 runs, from 61.82 to 1,300 requests per second")
+    assert capsys.readouterr().out.startswith("2 runs, from 61.8 to 1,300 requests per second")
 
 
 def test_stdin_is_read(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
