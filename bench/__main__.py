@@ -21,7 +21,7 @@ def found() -> dict[str, str]:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         has_main = any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body)
-        if path.stem not in NOT_RUN_BY_NAME and has_main:
+        if path.stem not in NOT_RUN_BY_NAME and not path.stem.startswith("soak") and has_main:
             names[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return names
 

@@ -181,7 +181,7 @@ def _of_history(part: Sequence[Mapping[str, str]], table: _Table) -> Run:
         list(others.values()),
         last,
         (table.line, table.last),
-        duration_s=float(times[-1][0] - times[0][0]) if len(times) > 1 else None,
+        duration_s=_span_s([time for time, *_ in times]),
         started_at=_moment(times[0][0]) if times else None,
         timeline=_timeline(times),
     )
@@ -190,6 +190,12 @@ def _of_history(part: Sequence[Mapping[str, str]], table: _Table) -> Run:
         "This is Locust's history: totals are those of its last row, its rates are those of ten seconds each, and the "
         "rate of the whole test is not in it.",
     )
+
+
+def _span_s(times: Sequence[int | float]) -> float | None:
+    """From the first row to the last; None where the clock stepped back between them."""
+    span_s = float(times[-1] - times[0]) if len(times) > 1 else -1.0
+    return span_s if span_s >= 0 else None
 
 
 def _moment(timestamp: int) -> str | None:

@@ -112,8 +112,9 @@ BEGINNINGS = ("test @", "requests to", "Thread ", "Latency")
 
 _FENCE = re.compile(r"[^A-Za-z0-9]*(?:```|~~~|</pre>|</code>)[^A-Za-z0-9]*[a-z]{0,8}\s*")
 _COMPOSE = re.compile(r" *([A-Za-z0-9][A-Za-z0-9_.-]{0,62}) *\|(?: |$)")
-_ESCAPED_BREAK = re.compile(r"\\+r\\+n|\\+n|\\+r")
-_ESCAPED_CHARACTER = re.compile(r"\\+u([0-9A-Fa-f]{4})")
+# JSON in JSON doubles its backslashes; more than four of them are no escape, and counting them all takes time.
+_ESCAPED_BREAK = re.compile(r"\\{1,4}r\\{1,4}n|\\{1,4}[nr]")
+_ESCAPED_CHARACTER = re.compile(r"\\{1,4}u([0-9A-Fa-f]{4})")
 _HTML_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?pre|/h[1-6])(?:\s[^<>]{0,200})?/?>", re.I)
 _HTML_TAG = re.compile(
     r"</?(?:a|b|i|u|em|strong|code|samp|tt|kbd|var|span|font|td|th|table|tbody|ul|ol|small|big|sub|sup|details"
