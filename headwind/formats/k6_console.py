@@ -16,8 +16,8 @@ from headwind.run import Run
 _HELD = r"(?:\u2713|\u0393\u00a3\u00f4|\u00e2\u0153\u201c|\u221a)"
 _CROSSED = r"(?:\u2717|\u0393\u00a3\u00f9|\u00e2\u0153\u2014|\u00d7|x)"
 _MARK = rf"(?:{_HELD}|{_CROSSED}|[?\ufffd]{{1,3}})"
-_BLOCK = re.compile(r"(?:\u2588|\u0393\u00fb\u00ea|\u00e2\u2013\u02c6|[?\ufffd]{1,3})\s*$")
-_ARROW = re.compile(r"(?:\u21b3|\u0393\u00e5\u2502|\u00e2\u2020\u00b3)\s*$")
+_BLOCK = re.compile(r"(?:\u2588|\u0393\u00fb\u00ea|\u00e2\u2013\u02c6|\u00e2|[?\ufffd]{1,3})\s*$")
+_ARROW = re.compile(r"(?:\u21b3|\u0393\u00e5\u2502|\u00e2\u2020?\u00b3)\s*$")
 _LABELS = labels(
     {
         "start": r"execution: (?=local|cloud)",

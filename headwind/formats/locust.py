@@ -19,8 +19,9 @@ def recognises(text: str) -> bool:
 
 def read(text: str, source: str) -> list[Run]:
     """The runs of Locust in the text, whatever their form."""
-    found: list[Run] = []
-    for form in (locust_csv, locust_console, locust_json):
-        if form.recognises(text):
-            found += form.read(text)
+    found = [run for form in (locust_csv, locust_json) if form.recognises(text) for run in form.read(text)]
+    if locust_console.recognises(text):
+        # With --json the tables go to stderr: a log of both tells one test twice, and JSON tells it exactly.
+        told = {(run.requests, run.errors.status) for run in found}
+        found += [run for run in locust_console.read(text) if (run.requests, run.errors.status) not in told]
     return sorted(found, key=lambda run: run.lines or (0, 0))

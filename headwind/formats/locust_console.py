@@ -178,7 +178,17 @@ def _run(table: _Table, percentiles: _Table | None) -> Run:
         if row is not None and (more := known.get((row.method, row.name))):
             row.percentiles_s = {**row.percentiles_s, **more}
     last = percentiles.last if percentiles else table.last
-    run = run_of(table.rows, table.total, (table.line, last))
+    rows = table.rows
+    others = table.total is None or bool(table.total.requests)
+    emptied = bool(rows) and others and not any(row.requests for row in rows)
+    if emptied:
+        rows = [Row(name=row.name, method=row.method) for row in rows]
+    run = run_of(rows, table.total, (table.line, last))
+    if emptied:
+        run = run.warn(
+            "rows_emptied",
+            "Locust's --json empties the rows before it prints the table: their zeros mean nothing.",
+        )
     if percentiles is None and run.requests is not None:
         run = run.warn(
             "progress_only",

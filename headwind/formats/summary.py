@@ -112,7 +112,7 @@ def outcome(block: Block, text: str, rate_per_s: float | None, duration_s: float
         codes = messages = None
     elif first(block, "errors") is None:
         messages = [] if fits or _goes_on(text[block[-1].end :], len(code_rows)) else None
-    elif not failed or not (messages_end or agrees(total + unanswered, rate_per_s, duration_s)):
+    elif not failed or not (messages_end or fits):
         messages = None
     elif _is_cut(first(block, "errors"), len(failed), text) and cause(failed[-1][0]) not in (
         "connect",
@@ -142,9 +142,10 @@ def _is_cut(field: Field | None, rows: int, text: str) -> bool:
 
 
 def _goes_on(rest: str, rows: int) -> bool:
-    """Whether there is more after a section of so many rows than blank lines and the beginning of the next."""
+    """Whether what follows a section of so many rows shows that no errors come: another text, or two blank lines,
+    where the heading of the errors would have come after one."""
     lines = [line.strip() for line in "\n".join(rest.split("\n", rows + 1)[rows + 1 :]).split("\n")]
-    return any(lines[:-1]) or not "Error distribution:".startswith(lines[-1])
+    return any(lines[:-1]) or len(lines) > 2 or not "Error distribution:".startswith(lines[-1])
 
 
 def agrees(requests: int, rate_per_s: float | None, duration_s: float | None) -> bool:

@@ -52,17 +52,17 @@ def test_line_ends_prompts_fences_and_prose_around_a_run_change_nothing(tool: st
 
 
 @pytest.mark.parametrize(("tool", "text"), [case for case in CASES if "csv" not in str(case.id)])
-@pytest.mark.parametrize("prefix", ["bench-1  | ", "> ", "    ", "# "])
-def test_prefixes_on_every_line_change_nothing(tool: str, text: str, prefix: str) -> None:
-    if prefix == "# " and tool in ("fortio", "locust"):
-        pytest.skip("these print lines that begin with # themselves")
-    prefixed = "".join(prefix + line for line in text.splitlines(keepends=True))
-    assert _same(read_as(prefixed, tool), read_as(text, tool))
+def test_prefixes_on_every_line_change_nothing(tool: str, text: str) -> None:
+    for prefix in ("bench-1  | ", "> ", "    ", "# "):
+        if prefix == "# " and tool in ("fortio", "locust"):
+            continue  # these print lines that begin with # themselves
+        prefixed = "".join(prefix + line for line in text.splitlines(keepends=True))
+        assert _same(read_as(prefixed, tool), read_as(text, tool)), prefix
 
 
 @pytest.mark.parametrize(("tool", "text"), CASES)
 def test_a_run_inside_a_json_string_is_read_as_if_it_stood_alone(tool: str, text: str) -> None:
-    if text.lstrip().startswith(("{", "[")) or ".csv" in text[:0]:
+    if text.lstrip().startswith(("{", "[")):
         inside = json.dumps({"stdout": text})
         assert len(read_as(inside, tool)) == len(read_as(text, tool))
     elif tool != "locust":

@@ -1,0 +1,86 @@
+"""autocannon: requests sent and answered, thousands, locales, and old keys."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from headwind.run import Errors
+from tests.formats.tool_text import codes, fixture, only_run
+
+
+def test_a_table_with_rounded_requests() -> None:
+    run = only_run(fixture("autocannon/plain.txt"), "autocannon")
+    assert (run.requests, run.requests_per_s, run.duration_s, run.connections) == (51_000, 51_152, 1.01, 4)
+    assert (run.bytes_read, run.bytes_per_s, run.planned_duration_s) == (6_800_000, 6_810_000, 1)
+    assert run.latency is not None
+    assert (run.latency.mean_s, run.latency.stdev_s, run.latency.max_s) == (1e-5, 1.1e-4, 0.007)
+    assert codes(run) == {"requests_rounded", "rate_is_mean_of_samples", "whole_milliseconds"}
+
+
+def test_the_tables_of_codes_and_percentiles_are_exact() -> None:
+    run = only_run(fixture("autocannon/flaky-codes-percentiles.txt"), "autocannon")
+    assert (run.requests, run.status_codes, run.pipeline) == (296, {"200": 196, "503": 100}, 2)
+    assert run.errors == Errors(0, 0, 0, 0, 100)
+    assert run.latency is not None
+    assert run.latency.percentiles_s["99.9"] == 0.016
+    assert "requests_rounded" not in codes(run)
+
+
+def test_json_has_the_exact_counts() -> None:
+    document = json.loads(fixture("autocannon/flaky.json"))
+    run = only_run(fixture("autocannon/flaky.json"), "autocannon")
+    assert (run.requests, run.url) == (2000, document["url"])
+    assert run.started_at == document["start"]
+    assert run.errors == Errors(0, 0, 0, 0, 667)
+    assert run.latency is not None
+    assert run.latency.percentiles_s["99"] == 0.002
+    assert run.latency.min_s is None  # 1 ms is its smallest value that is not 0
+
+
+def test_socket_errors_are_one_number_and_nothing_answered_means_no_latency() -> None:
+    run = only_run(fixture("autocannon/refused.txt"), "autocannon")
+    assert (run.requests, run.latency, run.errors) == (0, None, Errors(None, 22_000, None, 0, 0))
+    assert "errors_not_split" in codes(run)
+
+
+def test_the_answered_among_the_sent_are_unknown_when_some_failed() -> None:
+    run = only_run(fixture("autocannon/time-outs.txt"), "autocannon")
+    assert (run.requests, run.errors.timeout, run.threads) == (None, 4, 2)
+    assert run.complete
+
+
+def test_percentiles_of_the_first_versions() -> None:
+    document = json.loads(fixture("autocannon/plain.json"))
+    document["latency"] = {"average": 3, "stddev": 1, "min": 1, "max": 9, "p50": 2, "p999": 8, "p99999": 9}
+    run = only_run(json.dumps(document), "autocannon")
+    assert run.latency is not None
+    assert run.latency.percentiles_s == {"50": 0.002, "99.9": 0.008, "99.999": 0.009}
+
+
+@pytest.mark.parametrize(
+    ("cell", "rate"),
+    [
+        ("13,366.5", 13366.5),
+        ("13.366,5", 13366.5),
+        ("13 366,5", 13366.5),
+        ("7.415", 7415),
+        ("22758.55", 22758.55),
+    ],
+)
+def test_numbers_of_other_locales(cell: str, rate: float) -> None:
+    text = fixture("autocannon/plain.txt").replace("51,152 ", cell)
+    assert only_run(text, "autocannon").requests_per_s == rate
+
+
+def test_the_table_without_boxes_of_the_first_versions() -> None:
+    text = (
+        "Running 10s test @ http://localhost:3000\n10 connections\n\nStat         Avg      Stdev    Max\n"
+        "Latency (ms) 3.11     2.5      55\nReq/Sec      3111.5   200.1    3300\n"
+        "Bytes/Sec    1.2 MB   20 kB    1.3 MB\n\n31k requests in 10s, 12.1 MB read\n"
+    )
+    run = only_run(text, "autocannon")
+    assert run.latency is not None
+    assert (run.latency.mean_s, run.latency.max_s) == (0.00311, 0.055)
+    assert (run.requests_per_s, run.requests, run.bytes_read) == (3111.5, 31_000, 12_100_000)

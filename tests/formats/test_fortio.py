@@ -1,0 +1,63 @@
+"""fortio: counts as strings, durations that cannot be, and console output with its JSON beside it."""
+
+from __future__ import annotations
+
+import json
+import random
+
+from headwind.run import Errors
+from tests.formats.printed_by_go import fortio_json, fortio_text
+from tests.formats.tool_text import codes, only_run, read_as
+
+
+def test_nighthawks_strings_are_numbers() -> None:
+    document = json.loads(fortio_json(random.Random(3)).text)
+    document["DurationHistogram"]["Count"] = "53"
+    document["RetCodes"] = {"200": "56"}
+    run = only_run(json.dumps(document), "fortio")
+    assert (run.requests, run.status_codes) == (53, {"200": 56})
+    assert "counts_differ" in codes(run)
+
+
+def test_no_secret_of_the_url_stays() -> None:
+    assert only_run(fortio_json(random.Random(3)).text, "fortio").url == "http://localhost:8080/"
+
+
+def test_a_duration_of_nanoseconds_that_cannot_be_is_left_out() -> None:
+    document = json.loads(fortio_json(random.Random(3)).text)
+    document["ActualDuration"] = 5
+    run = only_run(json.dumps(document), "fortio")
+    assert run.duration_s is None
+    assert "impossible_duration" in codes(run)
+
+
+def test_requests_without_an_answer_have_no_kind() -> None:
+    document = json.loads(fortio_json(random.Random(3)).text)
+    document["RetCodes"] = {"-1": 4, "200": 10, "503": 2}
+    run = only_run(json.dumps(document), "fortio")
+    assert run.errors == Errors(connect=None, read=4, write=None, timeout=None, status=2)
+    assert run.status_codes == {"200": 10, "503": 2}
+
+
+def test_the_json_beside_console_output_is_not_read_again() -> None:
+    console = fortio_text(random.Random(5)).text
+    text = f"{console}\nAnd the JSON saved is\n{fortio_json(random.Random(5)).text}\n"
+    assert len(read_as(text, "fortio")) == 1
+    assert only_run(text, "fortio").requests == only_run(console, "fortio").requests
+
+
+def test_the_percentiles_of_sleep_and_error_times_are_not_those_of_the_requests() -> None:
+    run = only_run(fortio_text(random.Random(5)).text, "fortio")
+    assert run.latency is not None
+    assert 0.99 not in run.latency.percentiles_s.values()
+    assert 0.77 not in run.latency.percentiles_s.values()
+
+
+def test_as_fast_as_possible_has_no_target() -> None:
+    text = fortio_text(random.Random(5)).text.replace("running at 100 queries", "running at -1 queries")
+    text = text.replace("Starting at 100 qps", "Starting at max qps").replace(
+        "for 1m0s: http", "for 100 calls: http"
+    )
+    run = only_run(text, "fortio")
+    assert (run.rate_target_per_s, run.planned_duration_s) == (None, None)
+    assert run.threads is not None

@@ -1,0 +1,78 @@
+"""hey: errors apart from responses, rates that count both, and the first million."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwind.run import Errors
+from tests.formats.tool_text import codes, fixture, only_run
+
+
+def test_a_plain_run() -> None:
+    run = only_run(fixture("hey/plain.txt"), "hey")
+    assert run.complete
+    assert (run.requests, run.duration_s, run.requests_per_s, run.bytes_read) == (
+        500,
+        0.041,
+        12185.6308,
+        19000,
+    )
+    assert run.latency is not None
+    assert (run.latency.min_s, run.latency.mean_s, run.latency.max_s) == (0.0, 0.0008, 0.0047)
+    assert run.latency.percentiles_s["99"] == 0.0046
+    assert run.errors == Errors(0, 0, 0, 0, 0)
+    assert run.status_codes == {"200": 500}
+    assert codes(run) == {"rounded"}
+
+
+@pytest.mark.parametrize(
+    ("name", "errors", "requests"),
+    [
+        ("hey/flaky.txt", Errors(0, 0, 0, 0, 100), 300),
+        ("hey/time-outs.txt", Errors(0, 0, 0, 10, 0), 30),
+        ("hey/dropped.txt", Errors(0, 4, 0, 0, 0), 196),
+        ("hey/refused.txt", Errors(100, 0, 0, 0, 0), 0),
+    ],
+)
+def test_errors_by_kind(name: str, errors: Errors, requests: int) -> None:
+    run = only_run(fixture(name), "hey")
+    assert (run.errors, run.requests) == (errors, requests)
+    assert ("rate_counts_errors" in codes(run)) == (
+        errors.connect != 0 or errors.read != 0 or errors.timeout != 0
+    )
+
+
+def test_nothing_answered_means_no_latency() -> None:
+    assert only_run(fixture("hey/refused.txt"), "hey").latency is None
+
+
+def test_a_percentile_of_zero_percent_is_none() -> None:
+    run = only_run(fixture("hey/time-outs.txt"), "hey")
+    assert run.latency is not None
+    assert "0" not in run.latency.percentiles_s
+
+
+def test_above_a_million_responses_the_mean_is_left_out() -> None:
+    text = (
+        fixture("hey/plain.txt")
+        .replace("[200]\t500 responses", "[200]\t1500000 responses")
+        .replace("Total:\t0.0410 secs", "Total:\t30.0000 secs")
+        .replace("12185.6308", "33333.3333")
+    )
+    run = only_run(text, "hey")
+    assert run.latency is not None
+    assert (run.requests, run.requests_per_s, run.latency.mean_s) == (1_500_000, 50_000, None)
+    assert "first_million_only" in codes(run)
+
+
+def test_a_rate_that_its_own_counts_contradict_is_a_warning() -> None:
+    run = only_run(fixture("hey/plain.txt").replace("12185.6308", "47539.5388"), "hey")
+    assert run.requests_per_s == 47539.5388
+    assert "rate_disagrees" in codes(run)
+
+
+def test_an_error_that_fits_no_kind_says_so() -> None:
+    text = fixture("hey/dropped.txt").replace(": EOF", ": the moon is in the way")
+    run = only_run(text, "hey")
+    assert run.errors.read == 4
+    assert "errors_unclassified" in codes(run)

@@ -1,0 +1,148 @@
+"""Locust: its files against each other, the history that is no table of totals, and percentiles of two digits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from headwind.run import Endpoint, Errors, Run
+from tests.formats.tool_text import codes, fixture, only_run, read_as
+
+
+def _rows(run: Run) -> dict[str, Endpoint]:
+    return {row.name: row for row in run.endpoints}
+
+
+@pytest.mark.parametrize("version", ["run", "run-1.4.4", "run-2.0.0"])
+def test_stats_csv_gives_every_cell_of_the_file(version: str) -> None:
+    text = fixture(f"locust/{version}_stats.csv")
+    run = only_run(text, "locust")
+    *rows, total = csv.DictReader(io.StringIO(text))
+    assert run.complete
+    assert run.requests == int(total["Request Count"])
+    assert run.requests_per_s == float(total["Requests/s"])
+    assert run.errors == Errors(status=int(total["Failure Count"]))
+    assert len(run.endpoints) == len(rows) == 3
+    for cells, row in zip(rows, run.endpoints, strict=True):
+        assert (row.method, row.name) == (cells["Type"], cells["Name"])
+        assert (row.requests, row.failures) == (int(cells["Request Count"]), int(cells["Failure Count"]))
+        assert row.requests_per_s == float(cells["Requests/s"])
+        assert row.latency is not None
+        assert row.latency.mean_s == pytest.approx(float(cells["Average Response Time"]) / 1e3)
+        assert row.latency.max_s == pytest.approx(float(cells["Max Response Time"]) / 1e3)
+        assert row.latency.percentiles_s["99.9"] == float(cells["99.9%"]) / 1e3
+    assert codes(run) == {"errors_not_split", "percentiles_two_digits"}
+
+
+@pytest.mark.parametrize("version", ["run", "run-1.4.4", "run-2.0.0"])
+def test_a_history_is_a_time_series_and_no_table_of_totals(version: str) -> None:
+    text = fixture(f"locust/{version}_stats_history.csv")
+    run = only_run(text, "locust")
+    last = [cells for cells in csv.DictReader(io.StringIO(text)) if cells["Name"] == "Aggregated"][-1]
+    assert (run.requests, run.requests_per_s, run.complete) == (int(last["Total Request Count"]), None, False)
+    assert run.errors.status == int(last["Total Failure Count"])
+    assert run.started_at is not None
+    assert "time_series" in codes(run)
+
+
+def test_the_time_line_of_a_history_is_what_its_totals_grew_by() -> None:
+    run = only_run(fixture("locust/run_stats_history.csv"), "locust")
+    assert run.timeline is not None
+    assert (run.timeline.slot_s, run.timeline.responses, run.timeline.errors) == (
+        *(1.0, (152, 154, 158)),
+        (9, 12, 10),
+    )
+
+
+def test_a_total_that_falls_begins_another_test_in_a_history() -> None:
+    text = fixture("locust/run_stats_history.csv")
+    again = "\n".join(text.splitlines()[1:])
+    assert [run.requests for run in read_as(text + again, "locust")] == [464, 464]
+
+
+@pytest.mark.parametrize(
+    ("name", "requests", "rate", "failures"),
+    [("console", 524, 152.59, 39), ("console-1.4.4", 282, 108.33, 18), ("console-2.0.0", 238, 102.98, 19)],
+)
+def test_the_last_table_of_a_console_is_the_run(name: str, requests: int, rate: float, failures: int) -> None:
+    run = only_run(fixture(f"locust/{name}.txt"), "locust")
+    assert (run.requests, run.requests_per_s, run.errors.status) == (requests, rate, failures)
+    assert run.complete
+    rows = _rows(run)
+    assert set(rows) == {"/flaky", "/v1/prediction", "slow page, with comma"}
+    assert rows["/v1/prediction"].method == "POST"
+    assert sum(row.requests or 0 for row in run.endpoints) == requests
+    assert run.latency is not None
+    assert set(run.latency.percentiles_s) >= {"50", "66", "99.99", "100"}
+    assert "progress_only" not in codes(run)
+
+
+def test_a_table_without_percentiles_may_be_one_of_the_progress() -> None:
+    text = fixture("locust/console.txt").split("Response time percentiles")[0]
+    run = only_run(text, "locust")
+    assert run.requests == 524
+    assert "progress_only" in codes(run)
+
+
+def test_json_adds_up_to_the_row_that_locust_prints() -> None:
+    text = fixture("locust/entries.json")
+    entries = json.loads(text)
+    run = only_run(text, "locust")
+    printed = only_run(fixture("locust/stderr-of-json.txt"), "locust")
+    assert run.requests == printed.requests == sum(entry["num_requests"] for entry in entries)
+    assert run.errors == printed.errors
+    assert run.requests_per_s == pytest.approx(printed.requests_per_s, rel=0.02)
+    assert run.latency is not None
+    assert printed.latency is not None
+    assert run.latency.percentiles_s == {
+        name: value
+        for name, value in printed.latency.percentiles_s.items()
+        if name in run.latency.percentiles_s
+    }
+    assert run.timeline is not None
+    assert sum(run.timeline.responses) == run.requests
+    assert sum(run.timeline.errors) == run.errors.status
+    assert "rate_computed" in codes(run)
+
+
+def test_rows_that_json_emptied_are_unknown() -> None:
+    run = only_run(fixture("locust/stderr-of-json.txt"), "locust")
+    assert {row.requests for row in run.endpoints} == {None}
+    assert "rows_emptied" in codes(run)
+
+
+def test_a_log_of_json_and_tables_is_one_test() -> None:
+    both = fixture("locust/stderr-of-json.txt") + fixture("locust/entries.json")
+    run = only_run(both, "locust")
+    assert "rate_computed" in codes(run)
+
+
+def test_the_header_of_versions_before_1_0() -> None:
+    text = (
+        '"Method","Name","# requests","# failures","Median response time","Average response time",'
+        '"Min response time","Max response time","Average Content Size","Requests/s"\n'
+        '"GET","/",7,1,5,6,1,9,38,3.50\n"None","Total",7,1,5,6,1,9,38,3.50\n'
+    )
+    run = only_run(text, "locust")
+    assert (run.requests, run.errors.status, run.requests_per_s, len(run.endpoints)) == (7, 1, 3.5, 1)
+
+
+def test_without_the_aggregated_row_the_totals_are_unknown() -> None:
+    text = "".join(fixture("locust/run_stats.csv").splitlines(keepends=True)[:-1])
+    run = only_run(text, "locust")
+    assert (run.requests, run.complete, len(run.endpoints)) == (None, False, 3)
+    assert "cut" in codes(run)
+
+
+def test_no_failure_is_none_of_any_kind() -> None:
+    rows = [line.split(",") for line in fixture("locust/run_stats.csv").splitlines()]
+    rows[-1][3] = "0"
+    assert only_run("\n".join(map(",".join, rows)) + "\n", "locust").errors == Errors(0, 0, 0, 0, 0)
+
+
+def test_lists_of_failures_and_exceptions_are_no_runs() -> None:
+    text = "Method,Name,Error,Occurrences,First Seen,Last Seen\nGET,/,HTTPError('503'),9,1,2\n"
+    assert read_as(text, "locust") == []
