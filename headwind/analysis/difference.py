@@ -282,9 +282,11 @@ def _readings(sides: Sequence[Side]) -> Iterator[str]:
         ratio = _ratio(before.context.rate_per_s, after.context.rate_per_s) or 0.0
         if 0.95 <= ratio <= 1.05 and (before.failed_share or 0) == (after.failed_share or 0):
             yield (
-                f"{before.label} and {after.label} have the same throughput: users who wait between requests set "
-                "it, not the "
-                "server. More replicas cannot pay in throughput at this load; look at the latency, or raise the users."
+                f"{before.label} and {after.label} have the same throughput: either their users' own waiting sets "
+                "it, or the "
+                "same thing limits both. What was changed between them did not pay in throughput at this load; "
+                "look at "
+                "the latency, or raise the users."
             )
 
 

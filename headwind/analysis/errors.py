@@ -202,11 +202,14 @@ def failed_requests(context: Context) -> Iterable[Finding]:
         return
     wrong = min(1.0, failed / context.requests)
     told = ", ".join(f"{kind} {number(count)}" for kind, count in kinds.items())
+    pace = ""
+    if set(kinds) == {"status"} and context.good and context.runtime_s and failed < context.requests:
+        pace = f"; good answers came at {_between(context.good, context.runtime_s)}"
     yield Finding(
         "every_request_failed" if failed >= context.requests else "requests_failed",
         _severity(wrong),
         "proved",
-        f"{share(wrong)} of the requests failed ({told}){_codes(context)}",
+        f"{share(wrong)} of the requests failed ({told}){_codes(context)}{pace}",
         (
             context.read("requests", context.requests, "1", ""),
             *_counts(context, kinds),

@@ -46,6 +46,11 @@ def of(context: Context, percent: float) -> Bounds:
         return _of_wrk(context, percent)
     if run.latency is None:
         return Bounds(0.0, math.inf, "the source gives no latencies")
+    printed = run.latency.percentiles_s.get(percentile_key(percent))
+    if percent == 100.0 and run.latency.max_s is not None:
+        printed = run.latency.max_s
+    if printed is not None:
+        return Bounds(printed, printed, f"printed percentiles, {percentile_key(percent)}th")
     return _between(_printed(context), percent, "printed percentiles")
 
 
@@ -118,6 +123,8 @@ def _between(knots: list[tuple[float, float, float]], percent: float, source: st
             low = max(low, least)
         if at >= percent:
             high = min(high, most)
-    if low == high:
+    if low >= high:
+        # A tool that rounds its percentiles can print a maximum below one of them.
+        high = low
         return Bounds(low, high, f"{source}, {percentile_key(percent)}th")
     return Bounds(low, high, source)

@@ -79,6 +79,7 @@ _SAYS_ALREADY: dict[str, frozenset[str]] = {
     "script_did_not_run": _OF_A_SOUND_LOAD,
     "every_request_failed": _OF_A_SOUND_LOAD,
     "error_answers": frozenset({"goodput"}),
+    "requests_failed": frozenset({"goodput"}),
     "late_answers": frozenset({"long_tail"}),
     "connect_errors": frozenset({"mean_understated"}),
     "read_errors": frozenset({"mean_understated"}),

@@ -50,6 +50,8 @@ def unfinished(context: Context) -> Iterable[Finding]:
 
 def clock_step(context: Context) -> Iterable[Finding]:
     """Speaks when the printed duration is impossible: wrk reads the wall clock, and it was set during the run."""
+    if context.run.tool not in ("wrk", "wrk2"):
+        return
     duration = context.run.duration_s
     step = context.environment.get("clock_step_s")
     stepped = duration is not None and duration >= LONGEST_BELIEVABLE_S

@@ -187,7 +187,7 @@ def test_alike_runs_get_no_such_note() -> None:
 
 def test_users_who_wait_hide_what_replicas_buy() -> None:
     built = compared(locust(4000, 0, 66.0, 0.25), locust(4020, 0, 67.0, 0.09))
-    assert any("More replicas cannot pay in throughput at this load" in note for note in built["notes"])
+    assert any("did not pay in throughput at this load" in note for note in built["notes"])
 
 
 def test_the_document_follows_its_schema() -> None:
