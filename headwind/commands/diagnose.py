@@ -84,11 +84,11 @@ def execute(options: argparse.Namespace) -> int:
 def _rendered(document: dict[str, Any], kind: str) -> str:
     if kind == "json":
         return json.dumps(document, indent=2) + "\n"
-    renderers = {
-        "md": rendering.render_markdown,
-        "html": rendering.render_html,
-        "text": rendering.render_text,
-    }
+    if kind == "html":
+        from headwind.report import html  # charts take half a second to import
+
+        return html.render(document)
+    renderers = {"md": rendering.render_markdown, "text": rendering.render_text}
     return renderers[kind](document)
 
 

@@ -69,7 +69,7 @@ class Content:
     trust: tuple[Fact, ...]
     gates: tuple[Gate, ...]
     findings: tuple[Told, ...]
-    ruled_out: tuple[str, ...]
+    ruled_out: tuple[tuple[str, str], ...]  # cause, and the figure that excludes it
     numbers: tuple[Table, ...]
     again: str | None
     environment: tuple[Table, ...]
@@ -113,7 +113,7 @@ def build(
         trust=_trust(document, run, samples) if run else _trust_of_many(runs),
         gates=tuple(gate(row) for row in document.get("gates") or ()),
         findings=findings,
-        ruled_out=tuple(ruled_out(document)),
+        ruled_out=ruled_out(document),
         numbers=number_tables(runs, document.get("sources")),
         again=again(environment),
         environment=environment_tables(environment),
@@ -235,29 +235,11 @@ def gate(row: Mapping[str, Any]) -> Gate:
     return Gate(name, verdict, reason, int(row.get("run") or 0))
 
 
-def ruled_out(document: Mapping[str, Any]) -> list[str]:
-    """What was excluded and by which figure; `ruled_out` rows are text or {"code", "evidence"}."""
-    lines = []
-    for row in document.get("ruled_out") or ():
-        if isinstance(row, str):
-            lines.append(row)
-            continue
-        evidence = row.get("evidence") or ""
-        lines.append(f"{str(row.get('code', '')).replace('_', ' ')}: {evidence_text(evidence)}")
-    return lines
-
-
-def evidence_text(evidence: Any) -> str:
-    """Evidence as one line, whether it is text, one row or several rows of name, value, unit and source."""
-    if isinstance(evidence, str):
-        return evidence
-    if isinstance(evidence, Mapping):
-        if "name" in evidence:
-            return (
-                f"{evidence['name']} {words.measured(evidence.get('value'), str(evidence.get('unit', '')))}"
-            )
-        return "; ".join(f"{str(key).replace('_', ' ')} {value}" for key, value in evidence.items())
-    return "; ".join(evidence_text(row) for row in evidence)
+def ruled_out(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """(cause, the figure that excludes it) of everything that was ruled out."""
+    return tuple(
+        (str(row["code"]).replace("_", " "), str(row["evidence"])) for row in document.get("ruled_out") or ()
+    )
 
 
 def again(values: Mapping[str, Any] | None) -> str | None:

@@ -75,7 +75,10 @@ def render(
         parts += [f"![{text(summary)}]({name})" for name, summary in pictures]
     parts += _findings("Also found", said.further)
     if said.ruled_out:
-        parts += ["## Ruled out", "\n".join(f"- {prose(line)}" for line in said.ruled_out)]
+        parts += [
+            "## Ruled out",
+            "\n".join(f"- {text(cause)}: {prose(why)}" for cause, why in said.ruled_out),
+        ]
     parts += ["## Numbers", "\n".join(f"- {prose(note)}" for note in said.notes), *map(table, said.numbers)]
     if said.again:
         parts += ["## Run it again", block(said.again)]
