@@ -101,11 +101,12 @@ def run_of(summary: Summary, lines: tuple[int, int], *, complete: bool = True) -
 
 
 def _warned(run: Run, summary: Summary) -> Run:
-    if run.requests is None:
+    if run.requests is None and run.latency is None and summary.iterations is not None:
         run = run.warn(
-            "no_http_requests" if summary.iterations is not None and run.latency is None else "cut",
-            "k6's http_reqs is not here: how many requests there were is not said.",
+            "no_http_requests", "This k6 test made no HTTP requests: only its iterations are counted."
         )
+    elif run.requests is None:
+        run = run.warn("cut", "k6's http_reqs is not here: how many requests there were is not said.")
     if run.errors.status:
         run = run.warn(
             "errors_not_split",
