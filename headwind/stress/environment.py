@@ -55,10 +55,8 @@ def software() -> dict[str, Any]:
     }
 
 
-def digest(file: Path | None) -> dict[str, Any] | None:
+def digest(file: Path) -> dict[str, Any]:
     """Name, size and SHA-256 of a file that decides what is sent."""
-    if file is None:
-        return None
     data = file.read_bytes()
     return {"name": file.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 

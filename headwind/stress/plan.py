@@ -36,6 +36,13 @@ class Traffic:
     def name(self) -> str:
         return f"{self.method or 'GET'} {self.path or '/'}"
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that decide what is sent; prediction.lua reads its flights from beside itself."""
+        beside = self.script.with_name("flights.jsonl") if self.script else None
+        flights = beside if self.script and self.script.name == "prediction.lua" else None
+        return tuple(file for file in (self.script, self.bodies, flights) if file is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -53,6 +53,30 @@ def listeners(port: int) -> list[int]:
     return sorted(pids)
 
 
+class Found:
+    """A server that runs already: the processes that listen on its port now, and their children as they come and go."""
+
+    def __init__(self, port: int) -> None:
+        # Once only: asking every process for its sockets costs more CPU than all else that is watched.
+        self._pids = set(listeners(port))
+
+    def working(self) -> set[int]:
+        """The ids of its processes that live now."""
+        for pid in self._roots():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._pids |= {child.pid for child in psutil.Process(pid).children(recursive=True)}
+        self._pids = {pid for pid in self._pids if _is_alive(pid)}
+        return set(self._pids)
+
+    def _roots(self) -> set[int]:
+        roots = set()
+        for pid in self._pids:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if psutil.Process(pid).ppid() not in self._pids:
+                    roots.add(pid)
+        return roots
+
+
 def refuse_taken(port: int) -> None:
     """Raise UsageError where something listens on the port already."""
     if not _is_taken(port):
@@ -103,7 +127,8 @@ class Server:
             return None
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         said = last_line(self.log)
-        return f"the server ended with {how}" + (f", saying {said!r}" if said else "")
+        hint = " (it must stay in the foreground)" if code == 0 else ""
+        return f"the server ended with {how}{hint}" + (f", saying {said!r}" if said else "")
 
     def family(self) -> set[int]:
         """The ids of the server's processes that live now."""

@@ -55,6 +55,7 @@ class _Context:
     url: str
     record: dict[str, Any]
     server: target.Server | None = None
+    watched: target.Server | target.Found | None = None
 
     def save(self) -> None:
         folder.write_json(self.folder / "environment.json", self.record)
@@ -133,6 +134,7 @@ def _server(context: _Context, port: int | None) -> Iterator[None]:
     plan = context.plan
     if plan.command is None:
         target.wait_ready(context.url, context.interrupt, patience_s=_ANSWER_PATIENCE_S, ready=plan.ready)
+        context.watched = _running(context.url)
         yield
         return
     if port is None:
@@ -141,7 +143,7 @@ def _server(context: _Context, port: int | None) -> Iterator[None]:
     command = plan.command.replace("{port}", str(port)).replace("{workers}", str(plan.workers))
     context.progress.show("starting the server")
     server = target.Server(command, context.folder / "server.log", workers=plan.workers)
-    context.server = server
+    context.server = context.watched = server
     try:
         ready_s = target.wait_ready(
             context.url, context.interrupt, patience_s=plan.ready_timeout_s, ready=plan.ready, server=server
@@ -254,9 +256,7 @@ def _measure(context: _Context) -> Trial:
     generators = _generators(context, loads, "wrk")
     record = context.record
     record["generator"]["commands"] = [privacy.shown_command(one.command) for one in generators]
-    record["generator"]["sent"] = [
-        environment.digest(load.traffic.script or load.traffic.bodies) for load in loads
-    ]
+    record["generator"]["sent"] = [environment.digest(file) for load in loads for file in load.traffic.files]
     monitor = Monitor(context.folder / "samples.jsonl", lambda: _watched(context, generators))
     monitor.start()
     wall, steady = time.time(), time.monotonic()
@@ -289,14 +289,16 @@ def _measure(context: _Context) -> Trial:
 
 
 def _watched(context: _Context, generators: list[Generator]) -> list[tuple[str, int]]:
-    if context.server:
-        servers = context.server.working()
-    else:
-        parts = urllib.parse.urlsplit(context.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        servers = set(target.listeners(port)) if target.is_local(parts.hostname or "") else set()
-    pairs = [("server", pid) for pid in sorted(servers)]
+    pairs = [("server", pid) for pid in sorted(context.watched.working())] if context.watched else []
     return pairs + [("generator", one.pid) for one in generators if one.pid is not None]
+
+
+def _running(url: str) -> target.Found | None:
+    """The server's processes where it runs on this machine."""
+    parts = urllib.parse.urlsplit(url)
+    if not target.is_local(parts.hostname or ""):
+        return None
+    return target.Found(parts.port or (443 if parts.scheme == "https" else 80))
 
 
 def _drive(
