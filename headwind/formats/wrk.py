@@ -90,9 +90,9 @@ class Scanner:
         report = whole_report(self._text, start, number)
         if report is None:
             return None
-        runs = [*self._assembler.pass_report(report.keys, report.lines), report.run]
-        self._number, self._position = number + report.lines, report.end
-        return runs
+        run, self._position, lines, keys = report
+        self._number = number + lines
+        return [*self._assembler.pass_report(keys, lines), run]
 
     def _fast_until(self, *, last: bool) -> int:
         """Where a report must begin so that a line of exact figures behind it would be in sight."""

@@ -110,8 +110,9 @@ class _Thread:
         return not waiting and not is_near(draft, number, place)
 
     def pass_report(self, keys: Iterable[tuple[str, ...]]) -> None:
-        self._hold_or_finish()
-        self._flush_held()
+        if self._draft or self._held:
+            self._hold_or_finish()
+            self._flush_held()
         self._remember(keys)
 
     def take(self) -> list[Run]:

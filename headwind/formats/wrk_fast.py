@@ -6,18 +6,16 @@ Gives exactly what the careful way gives (`tests/formats/test_wrk_fast.py` holds
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
-from headwind.formats.units import seconds
 from headwind.formats.wrk_finish import (
     SLOWEST_IN_DEFAULT_TIMEOUT_S,
     clean_url,
-    interrupted,
     planned_duration,
+    shortest_planned_s,
     totals_agree,
 )
-from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, Run, ThreadRate
+from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, ReadWarning, Run, ThreadRate
 
 _TIME = r"([0-9]{1,6}\.[0-9]{2})(us|ms|s)"
 _RATE = r"([0-9]{1,6}\.[0-9]{2})([kMG]?)"
@@ -41,18 +39,18 @@ _BYTES = {"": 1.0, "K": 1024.0, "M": 1024.0**2, "G": 1024.0**3, "T": 1024.0**4}
 _NO_ERRORS = Errors(0, 0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A run, where it ends, its number of lines, and its figures by which prose that repeats it is known."""
-
-    run: Run
-    end: int
-    lines: int
-    keys: tuple[tuple[str, ...], ...]
+# A run, where it ends, its number of lines, and its figures by which prose that repeats it is known.
+Report = tuple[Run, int, int, tuple[tuple[str, ...], ...]]
 
 
-_planned = lru_cache(maxsize=256)(planned_duration)
-_url = lru_cache(maxsize=256)(clean_url)
+@lru_cache(maxsize=256)
+def _header(planned: str, url: str) -> tuple[str | None, float | None, float, tuple[ReadWarning, ...]] | None:
+    """What the header tells, the same for run after run; None where it needs the careful way."""
+    planned_s, rounded = planned_duration(planned)
+    shortest_s = shortest_planned_s(planned)
+    if shortest_s is None or "sec:" in url or "#[" in url:
+        return None
+    return clean_url(url), planned_s, shortest_s, (rounded,) if rounded else ()
 
 
 def whole_report(text: str, start: int, number: int) -> Report | None:
@@ -61,79 +59,79 @@ def whole_report(text: str, start: int, number: int) -> Report | None:
     match = _REPORT.match(text, start)
     if match is None:
         return None
-    planned, url, threads, connections, *columns = match.groups()
-    row, rates, percentiles, totals = columns[:7], columns[7:14], columns[14:22], columns[22:27]
-    if "sec:" in url or "#[" in url:
-        return None
-    mean, mean_unit, stdev, stdev_unit, top, top_unit, share = row
+    # fmt: off
+    (planned, url, threads, connections,
+     mean, mean_unit, stdev, stdev_unit, top, top_unit, within,
+     rate, rate_k, rate_stdev, rate_stdev_k, rate_top, rate_top_k, rate_within,
+     p50, p50_unit, p75, p75_unit, p90, p90_unit, p99, p99_unit,
+     requests, runtime, runtime_unit, read, read_k, connect, read_errors, write, timeout, status,
+     per_second, transfer, transfer_k) = match.groups()
+    # fmt: on
+    header = _header(planned, url)
     max_s = float(top + _TIME_EXPONENT[top_unit])
-    requests, runtime, runtime_unit, read, read_unit = totals
-    duration_s = seconds(runtime + runtime_unit)
-    per_second = float(columns[32])
+    duration_s = _runtime(runtime, runtime_unit)
+    count, requests_per_s = int(requests), float(per_second)
     if (
-        mean == "0.00"
-        or rates[0] == "0.00"
-        or "0.00" in percentiles
+        header is None
+        or "0.00" in (mean, rate, p50, p75, p90, p99)
         or max_s > SLOWEST_IN_DEFAULT_TIMEOUT_S
         or not duration_s
-        or not totals_agree(int(requests), duration_s, per_second)
+        or not totals_agree(count, duration_s, requests_per_s)
     ):
         return None
-    planned_s, rounded = _planned(planned)
-    errors = _errors(columns[27:32])
+    clean, planned_s, shortest_s, warnings = header
+    percentiles = _percentiles(p50, p50_unit, p75, p75_unit, p90, p90_unit, p99, p99_unit) if p50 else {}
+    errors = _errors(connect, read_errors, write, timeout, status) if connect or status else _NO_ERRORS
+    end = match.end()
+    lines = text.count("\n", start, end)
     run = Run(
         tool="wrk",
-        url=_url(url),
-        lines=(number, number + text.count("\n", start, match.end()) - 1),
+        url=clean,
+        lines=(number, number + lines - 1),
         complete=True,
-        interrupted=interrupted(planned, duration_s),
+        interrupted=duration_s < shortest_s,
         planned_duration_s=planned_s,
         threads=int(threads),
         connections=int(connections),
         late_threshold_s=WRK_DEFAULT_TIMEOUT_S,
         late=errors.timeout,
-        requests=int(requests),
+        requests=count,
         duration_s=duration_s,
-        bytes_read=round(float(read) * _BYTES[read_unit], 6),
-        requests_per_s=per_second,
-        bytes_per_s=round(float(columns[33]) * _BYTES[columns[34]], 6),
+        bytes_read=round(float(read) * _BYTES[read_k], 6),
+        requests_per_s=requests_per_s,
+        bytes_per_s=round(float(transfer) * _BYTES[transfer_k], 6),
         latency=Latency(
-            mean_s=float(mean + _TIME_EXPONENT[mean_unit]),
-            stdev_s=float(stdev + _TIME_EXPONENT[stdev_unit]),
-            max_s=max_s,
-            within_stdev=float(share + "e-2"),
-            percentiles_s=_percentiles(percentiles),
+            float(mean + _TIME_EXPONENT[mean_unit]),
+            float(stdev + _TIME_EXPONENT[stdev_unit]),
+            max_s,
+            None,
+            float(within + "e-2"),
+            percentiles,
         ),
         thread_requests_per_s=ThreadRate(
-            float(rates[0] + _RATE_EXPONENT[rates[1]]),
-            float(rates[2] + _RATE_EXPONENT[rates[3]]),
-            float(rates[4] + _RATE_EXPONENT[rates[5]]),
-            float(rates[6] + "e-2"),
+            float(rate + _RATE_EXPONENT[rate_k]),
+            float(rate_stdev + _RATE_EXPONENT[rate_stdev_k]),
+            float(rate_top + _RATE_EXPONENT[rate_top_k]),
+            float(rate_within + "e-2"),
         ),
         errors=errors,
-        warnings=(rounded,) if rounded else (),
+        warnings=warnings,
     )
-    keys = (
-        (mean + mean_unit, stdev + stdev_unit, top + top_unit, share + "%"),
-        (requests, runtime + runtime_unit, f"{read}{read_unit}B"),
-    )
-    return Report(run, match.end(), run.lines[1] - number + 1 if run.lines else 0, keys)
+    row = (mean + mean_unit, stdev + stdev_unit, top + top_unit, within + "%")
+    return run, end, lines, (row, (requests, runtime + runtime_unit, f"{read}{read_k}B"))
 
 
-def _percentiles(columns: list[str]) -> dict[str, float]:
-    if not columns[0]:
-        return {}
-    return {
-        "50": float(columns[0] + _TIME_EXPONENT[columns[1]]),
-        "75": float(columns[2] + _TIME_EXPONENT[columns[3]]),
-        "90": float(columns[4] + _TIME_EXPONENT[columns[5]]),
-        "99": float(columns[6] + _TIME_EXPONENT[columns[7]]),
-    }
+def _runtime(number: str, unit: str) -> float:
+    return round(float(number) * 60.0, 6) if unit == "m" else float(number + _TIME_EXPONENT[unit])
 
 
-def _errors(columns: list[str]) -> Errors:
-    connect, read, write, timeout, status = columns
-    if connect is None and status is None:
-        return _NO_ERRORS
+def _percentiles(*columns: str) -> dict[str, float]:
+    times = [
+        float(number + _TIME_EXPONENT[unit]) for number, unit in zip(columns[::2], columns[1::2], strict=True)
+    ]
+    return dict(zip(("50", "75", "90", "99"), times, strict=True))
+
+
+def _errors(connect: str | None, read: str, write: str, timeout: str, status: str | None) -> Errors:
     socket = (int(connect), int(read), int(write), int(timeout)) if connect else (0, 0, 0, 0)
     return Errors(*socket, int(status or 0))

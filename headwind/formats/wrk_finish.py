@@ -103,19 +103,24 @@ def planned_duration(token: str) -> tuple[float | None, ReadWarning | None]:
 
 def interrupted(planned: str | None, duration_s: float | None, *, seen: bool = False) -> bool:
     """Whether the run ended before its time; `seen` where a ^C stands in the text and no figure tells otherwise."""
-    shortest_s = _shortest_planned_s(planned) if planned else None
+    shortest_s = shortest_planned_s(planned) if planned else None
     if shortest_s is None or duration_s is None:
         return seen
-    # wrk ends at the first 100-ms tick after its time; wrk2's clock may be some per mille early.
-    return duration_s < 0.98 * shortest_s - 0.1
+    return duration_s < shortest_s
 
 
-def _shortest_planned_s(token: str) -> float | None:
-    """The shortest `-d` that the header can stand for: -d is in whole seconds, minutes are rounded half to even."""
-    planned_s = units.seconds(token)
-    if planned_s is None or token.endswith("s"):
-        return planned_s
-    return 51.0 if planned_s <= 60 else planned_s - 30.0
+def shortest_planned_s(planned: str) -> float | None:
+    """The shortest run time of a run that was not interrupted.
+
+    -d is in whole seconds and minutes are rounded half to even; wrk ends at the first 100-ms tick after its time, and
+    wrk2's clock may be some per mille early.
+    """
+    planned_s = units.seconds(planned)
+    if planned_s is None:
+        return None
+    if not planned.endswith("s"):
+        planned_s = 51.0 if planned_s <= 60 else planned_s - 30.0
+    return 0.98 * planned_s - 0.1
 
 
 def _seconds(token: str, note: Notes, *, is_mean: bool = False) -> float | None:
