@@ -12,6 +12,7 @@ from typing import BinaryIO
 from headwind.errors import UnreadableError, UsageError
 from headwind.formats import registry, wrk
 from headwind.formats.exact import attach_all, attach_exact
+from headwind.formats.sound import sound
 from headwind.formats.source import (
     DOCUMENT,
     STDIN,
@@ -47,7 +48,8 @@ def read_text(
         if tool is None and not module.recognises(text):
             continue
         taken = _Taken(found)
-        found += [run for run in module.read(text, source) if not taken.overlaps(run)]
+        read = module.read(text, source) if name == "wrk" else map(sound, module.read(text, source))
+        found += [run for run in read if not taken.overlaps(run)]
     found.sort(key=lambda run: run.lines or (0, 0))
     return [_with_timeout(run, timeout_s) for run in found]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headwind.histogram import from_counts, undo_correction
+from headwind.histogram import from_counts, percentile_key, undo_correction
 from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, Run
 from headwind.samples import Timeline
 
@@ -36,7 +38,7 @@ def attach_exact(
     """
     try:
         told = _Told.of(exact)
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return run.warn("exact_unreadable", "The exact figures of this run are malformed and were left out.")
     if run.requests is not None and run.requests != told.requests:
         return run.warn(
@@ -91,18 +93,38 @@ class _Told:
             errors=Errors(
                 **{kind: _whole(errors[kind]) for kind in ("connect", "read", "write", "timeout", "status")}
             ),
-            max_us=float(latency["max"]) if latency.get("max") is not None else None,
+            max_us=_seconds(latency["max"]) * 1e6 if latency.get("max") is not None else None,
             percentiles_s={
                 str(key): float(value) / 1e6 for key, value in (latency.get("percentiles") or {}).items()
             },
-            status_codes={str(code): _whole(count) for code, count in codes.items()} if codes else None,
+            status_codes=_codes(codes) if codes else None,
             histogram=_buckets(exact.get("histogram")),
             timeline=_timeline(exact.get("timeline")),
         )
 
 
+def _codes(told: Mapping[str, Any]) -> dict[str, int]:
+    if not all(re.fullmatch("[0-9]{1,3}", code) for code in told):
+        raise ValueError("a status code has three digits")
+    return {code: _whole(count) for code, count in told.items()}
+
+
+def _percentiles(told: Mapping[str, Any]) -> dict[str, float]:
+    found = {percentile_key(float(key)): _seconds(value) for key, value in told.items() if value is not None}
+    if any(not 0 <= float(key) <= 100 for key in found):
+        raise ValueError("a percentile lies between 0 and 100")
+    return found
+
+
+def _seconds(microseconds: Any) -> float:
+    value = float(microseconds) / 1e6
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"not a latency: {microseconds!r}")
+    return value
+
+
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or value != int(value) or value < 0:
+    if isinstance(value, bool) or value != int(value) or not 0 <= value < 2**63:
         raise ValueError(f"not a count: {value!r}")
     return int(value)
 

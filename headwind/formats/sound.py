@@ -1,0 +1,45 @@
+"""The last look at a run that was read: nothing in it may break a report, whatever the text was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from headwind.formats.text import safe_name, safe_url
+from headwind.run import Run
+
+
+def sound(run: Run) -> Run:
+    """The run with its strings made safe and without numbers that cannot be (negative, infinite), which are told.
+
+    wrk's reader checks its few values itself; this is for formats in which anything may stand anywhere.
+    """
+    data = run.to_json()
+    dropped: list[str] = []
+    cleaned = _cleaned(data, "run", dropped)
+    if cleaned == data and not dropped:
+        return run
+    kept = Run.from_json(cleaned)
+    if dropped:
+        kept = kept.warn(
+            "impossible_value",
+            f"Negative or infinite values were left out: {', '.join(sorted(set(dropped))[:5])}.",
+        )
+    return kept
+
+
+def _cleaned(value: Any, name: str, dropped: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        parts = {safe_name(key): _cleaned(inner, key, dropped) for key, inner in value.items()}
+        # A mapping of figures (percentiles, status codes) has no place for a null.
+        figures = name in ("percentiles_s", "status_codes")
+        return {key: inner for key, inner in parts.items() if inner is not None} if figures else parts
+    if isinstance(value, list):
+        return [_cleaned(inner, name, dropped) for inner in value]
+    if isinstance(value, str):
+        return safe_url(value) if name == "url" else safe_name(value)
+    if isinstance(value, float | int) and not (math.isfinite(value) and value >= 0):
+        dropped.append(name)
+        return None
+    return value
