@@ -71,7 +71,7 @@ capacity: stress-env ## the highest rate that holds the objective: SLO="p99<250m
 	@$(PY) -m headwind capacity $(server) --slo '$(SLO)' $(workers) $(ARGS)
 
 diagnose: stress-env ## what limits the server
-	@$(PY) -m headwind diagnose $(server) $(workers) $(ARGS)
+	@$(PY) -m headwind diagnose $(if $(WORKERS),$(subst {workers},$(WORKERS),$(server)),$(server)) $(port) $(ARGS)
 
 serve: stress-env ## the service in the foreground, as production runs it: PORT=8000 WORKERS=2
 	@exec env PORT=$(or $(PORT),8000) WORKERS=$(WORKERS) $(BIN)/gunicorn -c service/gunicorn.conf.py service.app:app
