@@ -108,3 +108,11 @@ def measured(value: float | int | str | bool | None, unit: str) -> str:
 
 
 _BY_UNIT = {"s": seconds, "1/s": rate, "1": number, "share": share, "bytes": size, "cores": cores}
+
+
+_ACRONYMS = {"cpu": "CPU", "cpus": "CPUs", "gc": "GC", "rss": "RSS", "url": "URL", "oom": "OOM", "rps": "RPS"}
+
+
+def label(name: str) -> str:
+    """A code or key as words: "cpu_bound" -> "CPU bound", "memory_growth" -> "memory growth"."""
+    return " ".join(_ACRONYMS.get(part, part) for part in name.split("_"))

@@ -238,7 +238,7 @@ def gate(row: Mapping[str, Any]) -> Gate:
 def ruled_out(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """(cause, the figure that excludes it) of everything that was ruled out."""
     return tuple(
-        (str(row["code"]).replace("_", " "), str(row["evidence"])) for row in document.get("ruled_out") or ()
+        (words.label(str(row["code"])), str(row["evidence"])) for row in document.get("ruled_out") or ()
     )
 
 

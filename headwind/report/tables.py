@@ -250,7 +250,7 @@ def _item(name: str, value: Any) -> tuple[str, str]:
 
 
 def _label(name: str) -> str:
-    text = name.replace("_", " ")
+    text = words.label(name)
     return text[:1].upper() + text[1:]
 
 

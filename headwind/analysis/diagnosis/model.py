@@ -56,7 +56,7 @@ class Cause:
     evidence: tuple[Evidence, ...]
     advice: str
     expect: str
-    verify: str = "headwind diagnose, again, after the change"
+    verify: str = "headwind diagnose  # again, after the change"
 
 
 @dataclass(frozen=True, slots=True)

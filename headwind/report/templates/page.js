@@ -23,10 +23,11 @@
       setTimeout(() => { told.textContent = ""; }, 6000);
     });
   }
-  // Paper has no buttons: everything folded is opened for printing and folded again after.
+  // Paper has no buttons: what is folded is opened for printing and folded again after. The pictures' numbers stay
+  // folded, for the pictures show them.
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")];
+    opened = [...document.querySelectorAll("details:not([open])")].filter((one) => !one.closest("figure"));
     for (const one of opened) one.open = true;
   });
   addEventListener("afterprint", () => { for (const one of opened) one.open = false; });
