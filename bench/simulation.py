@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headwind.statistics.bisection import BisectionPlan, Step, judge_steps
+from headwind.statistics.bisection import Step, judge_steps
 from headwind.statistics.search import SearchPlan, SearchState, judge_search
 from headwind.statistics.trend import in_flight, trend
+from headwind.stress.step import CAPACITY_BUDGET_S, SETTLING_SHARE, climb_plan, step_length_s
 
 Floats = NDArray[np.float64]
 
@@ -97,29 +98,26 @@ def serial_queue(
 
 
 def simulated_capacity(
-    service_s: float, limit_s: float, generator: np.random.Generator, *, budget_s: float = 225.0
+    service_s: float, limit_s: float, generator: np.random.Generator, *, budget_s: float = CAPACITY_BUDGET_S
 ) -> tuple[float, float]:
     """The capacity found for p99 < limit at a serial server, and the seconds of load it took.
 
-    Steps as `headwind capacity` makes them: 4 s in the climb, 6 s while coarse, 15 s when near, longer while growing.
+    By the rules of `headwind capacity`: the climb, the lengths of the steps, the longer second try while growing.
     """
-    plan = BisectionPlan(50, 5000)
+    plan = climb_plan(1 / service_s)
     steps: list[Step] = []
     spent = 0.0
     while True:
         state = judge_steps(steps, plan)
-        near = bool(state.low_per_s and state.high_per_s and state.high_per_s / state.low_per_s < 1.25)
-        duration = 4.0 if state.phase == "climb" else 15.0 if near else 6.0
-        if state.next_per_s is None or spent + duration > budget_s:
+        if state.next_per_s is None or spent + step_length_s(state) > budget_s:
             return state.estimate_per_s or float("nan"), spent
-        due, done = serial_queue(state.next_per_s, service_s, 30.0, generator)
-        while True:
-            judged = (due >= duration * 0.2) & (due < duration)
-            held = bool(np.quantile(done[judged] - due[judged], 0.99) < limit_s)
-            early = due < duration
-            slope = trend(*in_flight(due[early], done[early], duration * 0.2, duration))
-            if not held or not slope.growing or duration >= 30:
+        length_s = step_length_s(state)
+        for lasts_s in (length_s, 2 * length_s):
+            due, done = serial_queue(state.next_per_s, service_s, lasts_s, generator)
+            spent += lasts_s + 1
+            settled = due >= lasts_s * SETTLING_SHARE
+            held = bool(np.quantile(done[settled] - due[settled], 0.99) < limit_s)
+            growing = trend(*in_flight(due, done, lasts_s * SETTLING_SHARE, lasts_s)).growing
+            if not (held and growing):
                 break
-            duration = min(30.0, duration * 1.5)
-        spent += duration + 1
-        steps.append(Step(state.next_per_s, held and not slope.growing))
+        steps.append(Step(state.next_per_s, held and not growing))

@@ -1,21 +1,18 @@
-"""`python -m bench.statistics`: the promises of the statistics, each tried on 2,000 simulated experiments.
+"""The promises of the statistics, each tried on 2,000 simulated experiments.
 
-Prints a table and writes bench/results/statistics.json; ends with 1 if a promise is broken.
+Prints tables and writes bench/results/statistics.json; ends with 1 if a promise is broken.
 """
 
 from __future__ import annotations
 
-import json
-import platform
-import subprocess
 import sys
-import time
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from bench.common import record, table
 from bench.simulation import CURVES, Machine, simulated_capacity, simulated_search
 from headwind.statistics.adjustment import without_optimism
 from headwind.statistics.queueing import capacity_per_s
@@ -27,7 +24,6 @@ BLOCKS = 8
 TRUE_RATIO = 1.10
 LOAD_SHARE = 1 / 3  # of 6 blocks of 45-s runs of 8 counts
 TRIAL_S = 10.0
-RESULT = Path(__file__).parent / "results" / "statistics.json"
 
 
 def upper_bound(events: int, of: int, confidence: float = 0.99) -> float:
@@ -77,7 +73,7 @@ def comparison(
     }
 
 
-def equivalence(noise: float, ratio: float, seed: int, repetitions: int = REPETITIONS) -> dict[str, float]:
+def equivalence(noise: float, ratio: float, seed: int, repetitions: int = REPETITIONS) -> dict[str, Any]:
     """How often two settings that differ by `ratio` are called equivalent (a false claim at 1.03 and above)."""
     generator = np.random.default_rng(seed)
     plan = Plan(2, BLOCKS)
@@ -112,7 +108,7 @@ def search(name: str, noise: float, seed: int, repetitions: int = REPETITIONS) -
     }
 
 
-def capacity(limit_s: float, seed: int, repetitions: int = 60) -> dict[str, float]:
+def capacity(limit_s: float, seed: int, repetitions: int = 60) -> dict[str, Any]:
     """Probabilistic bisection against M/D/1 with a 2-ms service."""
     generator = np.random.default_rng(seed)
     truth = capacity_per_s(0.002, 99, limit_s)
@@ -151,14 +147,9 @@ def broken_promises(results: dict[str, Any]) -> list[str]:
     return broken
 
 
-def main() -> int:
-    began = time.monotonic()
-    results: dict[str, Any] = {
-        "machine": f"{platform.platform()}, Python {platform.python_version()}",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
-        "repetitions": REPETITIONS,
+def main(argv: Sequence[str] = ()) -> int:
+    """Run all parts, print and record them; 1 if a promise is broken."""
+    results: dict[str, list[dict[str, Any]]] = {
         "comparison": [comparison(count, seed=count) for count in (2, 3, 4)],
         "equivalence": [
             equivalence(noise, ratio, seed=9) for noise in (0.01, 0.02, 0.04) for ratio in (1.0, 1.03, 1.06)
@@ -166,21 +157,12 @@ def main() -> int:
         "search": [search(name, noise, seed=5) for noise in (0.04, 0.06) for name in CURVES],
         "capacity": [capacity(limit_s, seed=6) for limit_s in (0.25, 0.01)],
     }
-    results["took_s"] = round(time.monotonic() - began, 1)
-    for title in ("comparison", "equivalence", "search", "capacity"):
-        print(f"\n{title}")
-        for row in results[title]:
-            print(
-                "  "
-                + "  ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
-            )
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(results, indent=2) + "\n")
+    for title, rows in results.items():
+        print(f"{title}\n\n{table(rows)}")
     broken = broken_promises(results)
-    print(
-        "\n" + ("\n".join(broken) or "every promise is kept"),
-        f"\nwritten to {RESULT.name} after {results['took_s']} s",
-    )
+    rows = [{"part": title, **row} for title, part in results.items() for row in part]
+    path = record("statistics", rows, repetitions=REPETITIONS, broken_promises=broken)
+    print("\n".join(broken) or "Every promise is kept.", f"Written to {path.name}.")
     return 1 if broken else 0
 
 

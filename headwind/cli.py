@@ -19,6 +19,8 @@ COMMANDS: dict[str, str] = {
     "diff": "put runs already measured side by side",
     "run": "load a server once and report what it took",
     "diagnose": "find out what limits a server, by probing it for a minute",
+    "compare": "worker counts, settings or servers against each other, with verdicts",
+    "capacity": "the highest rate that holds an objective, and how users fare below it",
     "doctor": "say what this machine lacks for a load test, and the command that mends it",
     "report": "render runs again from their folders; list all of them",
 }

@@ -23,8 +23,8 @@ from headwind.stress.plan import (
 from headwind.stress.schedule import Schedule
 
 
-def add_load(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is loaded and how."""
+def add_load(parser: argparse.ArgumentParser, *, varies_workers: bool = False) -> None:
+    """Add the options that say what is loaded and how; `varies_workers`: the command has a --workers of its own."""
     server = parser.add_argument_group("the server")
     server.add_argument("--url", help="what to load; {port} stands for the port of --command")
     server.add_argument(
@@ -34,12 +34,13 @@ def add_load(parser: argparse.ArgumentParser) -> None:
         help="start this server first, and stop it afterwards; {workers} too",
     )
     server.add_argument("--port", type=int, help="for {port} (default: a free one)")
-    server.add_argument(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="for {workers} and WEB_CONCURRENCY (default: cores)",
-    )
+    if not varies_workers:
+        server.add_argument(
+            "--workers",
+            type=int,
+            default=os.cpu_count() or 1,
+            help="for {workers} and WEB_CONCURRENCY (default: cores)",
+        )
     server.add_argument(
         "--ready", metavar="PATH", help="answers 2xx when the server can take load (default: /ready)"
     )
@@ -107,9 +108,9 @@ def add_load(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
 
-def plan_of(options: argparse.Namespace) -> Plan:
-    """The plan that the options of `add_load` describe; raises UsageError."""
-    if options.url is None and options.server_command is None:
+def plan_of(options: argparse.Namespace, *, url: str | None = None) -> Plan:
+    """The plan that the options of `add_load` describe; `url` stands in where no server is named. Raises UsageError."""
+    if options.url is None and options.server_command is None and url is None:
         raise UsageError(
             "nothing to load; give --url of a running server, or --command '... {port}' to start one."
         )
@@ -117,7 +118,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     if options.rate is not None:
         planned = Schedule(options.rate, options.arrival, options.seed or schedule.new_seed())
     return Plan(
-        url=options.url or "http://127.0.0.1:{port}/",
+        url=options.url or url or "http://127.0.0.1:{port}/",
         command=options.server_command,
         traffic=_traffic(options),
         threads=options.threads,
@@ -126,7 +127,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         timeout_s=whole_seconds(options.timeout, "--timeout"),
         late_s=duration(options.late),
         warmup_s=0 if options.warmup in ("0", "0s") else whole_seconds(options.warmup, "--warmup"),
-        workers=options.workers,
+        workers=options.workers if isinstance(options.workers, int) else os.cpu_count() or 1,
         port=options.port,
         ready=options.ready,
         ready_timeout_s=duration(options.ready_timeout),

@@ -5,8 +5,8 @@ Henderson 2013) keeps a distribution of the capacity over log rates and asks at 
 but never excludes a side. Near the capacity an answer is a coin toss, far from it nearly sure: the chance of "held"
 is a logistic curve in log(rate) of `width`, between `lapse` and 1 - `lapse` (a noisy step can happen at any rate).
 
-The climb doubles from the first rate until a step fails, so that the search starts with both sides known. The search
-ends when the 90 % interval is narrow enough and both sides are confirmed by steps of their own.
+The climb goes up the rungs, then by a factor, until a step fails, so that the search starts with both sides known. The
+search ends when the 90 % interval is narrow enough and both sides are confirmed by steps of their own.
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ class BisectionPlan:
     highest_per_s: float  # what the generator can send at all
     tolerance: float = 0.06
     factor: float = 2.0
-    width: float = 0.03
-    lapse: float = 0.05
+    width: float = 0.05
+    lapse: float = 0.02
     steps: int = 30
     lowest_per_s: float = 0.5
+    rungs: tuple[
+        float, ...
+    ] = ()  # rates to climb by, ascending, where something is known of the server already
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def _climb(steps: Sequence[Step], plan: BisectionPlan) -> BisectionState | None:
         top = max(rates)
         if top >= plan.highest_per_s:
             return BisectionState("done", None, top, top, None, reached_top=True)
-        return BisectionState("climb", min(top * plan.factor, plan.highest_per_s), top, top, None)
+        above = next((rung for rung in plan.rungs if rung > top), top * plan.factor)
+        return BisectionState("climb", min(above, plan.highest_per_s), top, top, None)
     if not any(step.held for step in steps):
         bottom = min(rates)
         if bottom <= plan.lowest_per_s:

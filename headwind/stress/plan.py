@@ -68,6 +68,7 @@ class Plan:
     headers: Mapping[str, str] = field(default_factory=dict)
     script_arguments: tuple[str, ...] = ()
     label: str = "run"
+    environment: Mapping[str, str] = field(default_factory=dict)  # of the server that is started
     schedule: Schedule | None = None  # None: a closed loop, as fast as answers come
 
     def __post_init__(self) -> None:

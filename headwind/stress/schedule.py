@@ -38,6 +38,7 @@ class Schedule:
     rate_per_s: float
     arrival: str = "poisson"
     seed: int = 1
+    patience_s: int = PATIENCE_S
 
     @property
     def is_exact(self) -> bool:

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import time
 import urllib.parse
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -104,17 +105,19 @@ def _is_taken(port: int) -> bool:
 class Server:
     """A server started by a shell command, with its output in a file, in a session of its own."""
 
-    def __init__(self, command: str, log: Path, *, workers: int) -> None:
+    def __init__(
+        self, command: str, log: Path, *, workers: int, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.command, self.log = command, log
         # gunicorn and uvicorn read this variable where the command line does not say.
-        environment = {**os.environ, "WEB_CONCURRENCY": str(workers)}
+        variables = {**os.environ, "WEB_CONCURRENCY": str(workers), **(environment or {})}
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=variables,
                 start_new_session=True,
             )
         self.pid = self._process.pid

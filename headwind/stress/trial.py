@@ -23,7 +23,6 @@ from headwind.stress.interrupt import Interrupt
 from headwind.stress.monitor import INTERVAL_S, Monitor
 from headwind.stress.plan import Plan, Traffic, shares
 from headwind.stress.progress import Progress
-from headwind.stress.schedule import PATIENCE_S
 
 _ANSWER_PATIENCE_S = 10.0
 # wrk corrects and prints a long histogram in seconds; a wrk that needs longer than this does not end at all.
@@ -142,7 +141,9 @@ def _server(context: _Context, port: int | None) -> Iterator[None]:
     target.refuse_taken(port)
     command = plan.command.replace("{port}", str(port)).replace("{workers}", str(plan.workers))
     context.progress.show("starting the server")
-    server = target.Server(command, context.folder / "server.log", workers=plan.workers)
+    server = target.Server(
+        command, context.folder / "server.log", workers=plan.workers, environment=plan.environment
+    )
     context.server = context.watched = server
     try:
         ready_s = target.wait_ready(
@@ -175,7 +176,7 @@ def _loads(context: _Context, duration_s: int, exact: bool) -> list[Load]:
         if plan.schedule:
             part = plan.schedule.part(index, weights)
             if part.is_exact:
-                used, lasts_s = connections[index], duration_s + PATIENCE_S
+                used, lasts_s = connections[index], duration_s + part.patience_s
             private |= part.variables(duration_s, used, connections[index])
         loads.append(
             Load(

@@ -9,11 +9,12 @@ from bench.simulation import CURVES, Machine, simulated_capacity, simulated_sear
 from bench.statistics import LOAD_SHARE, TRIAL_S, broken_promises, comparison, equivalence, upper_bound
 from headwind.statistics.queueing import capacity_per_s
 from headwind.statistics.search import SearchPlan
+from headwind.stress.step import CAPACITY_BUDGET_S
 
 
 @pytest.mark.parametrize("configurations", [2, 3, 4])
 def test_comparisons_keep_false_claims_power_coverage_and_bias(configurations: int) -> None:
-    row = comparison(configurations, seed=configurations, resamples=40)
+    row = comparison(configurations, seed=configurations, resamples=15)
     print(row)
     assert broken_promises({"comparison": [row], "search": []}) == []
 
@@ -51,11 +52,13 @@ def test_the_search_names_a_nearly_best_count_in_a_third_of_the_time(name: str) 
 @pytest.mark.parametrize("limit_s", [0.25, 0.01])
 def test_capacity_of_a_serial_server_is_that_of_theory(limit_s: float) -> None:
     generator = np.random.default_rng(3)
-    found = [simulated_capacity(0.002, limit_s, generator) for _ in range(8)]
+    found = [simulated_capacity(0.002, limit_s, generator) for _ in range(40)]
     ratio = np.array([rate for rate, _ in found]) / capacity_per_s(0.002, 99, limit_s)
-    assert np.abs(np.median(ratio) - 1) < 0.05
-    assert (np.abs(ratio - 1) < 0.10).all()
-    assert max(load_s for _, load_s in found) < 240
+    assert np.abs(np.median(ratio) - 1) < 0.03
+    assert (np.abs(ratio - 1) < 0.05).mean() >= 0.9
+    # A step under way when the time runs out goes to its end, and so does its longer second try.
+    assert max(load_s for _, load_s in found) < CAPACITY_BUDGET_S + 50
+    assert np.mean([load_s for _, load_s in found]) < CAPACITY_BUDGET_S + 10
 
 
 def test_the_upper_bound_is_the_binomial_one() -> None:

@@ -1,0 +1,83 @@
+"""`headwind capacity`: the highest rate at which a server still holds an objective, and how users fare below it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from headwind.analysis import gates
+from headwind.commands.inputs import duration
+from headwind.commands.loading import add_load, again_command, confirm, plan_of
+from headwind.errors import Exit
+from headwind.stress import capacity, folder, generator, schedule, step
+from headwind.stress.interrupt import Interrupt
+from headwind.stress.standing import standing
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `headwind capacity`."""
+    parser.add_argument(
+        "--slo",
+        action="append",
+        default=[],
+        metavar="'p99<250ms'",
+        help="what must hold; may be given several times (default: p99<250ms)",
+    )
+    parser.add_argument("--budget", default="200s", help="time for the search (default: %(default)s)")
+    add_load(parser)
+    parser.add_argument("--format", choices=["text", "json", "md"], default="text")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Search, write the folder, print the answer."""
+    objectives = [gates.parse(text) for text in options.slo or ["p99<250ms"]]
+    step.check_objectives(objectives)
+    plan = plan_of(options)
+    plan = replace(plan, connections=options.connections or capacity.DEFAULT_CONNECTIONS, label="capacity")
+    capacity.check(plan)
+    again = again_command(options)
+    if options.dry_run:
+        print(f"search   the highest Poisson rate that holds {', '.join(one.text for one in objectives)}")
+        print(f"ladder   1, 2, 4, ... {plan.connections} connections, {capacity.RUNG_S} s each")
+        print(f"budget   {options.budget}, then 50, 70 and 90 % of the ceiling where not measured yet")
+        print(f"again    {again}")
+        return Exit.DONE
+    wrk = generator.find(options.wrk, may_install=True)
+    confirm(plan, yes=options.yes)
+    into = folder.create(options.reports, "capacity")
+    with Interrupt() as interrupt, standing(plan, into, interrupt) as stood:
+        search = capacity.Capacity(
+            stood,
+            wrk,
+            into,
+            objectives,
+            interrupt,
+            budget_s=duration(options.budget),
+            seed=options.seed or schedule.new_seed(),
+            again=again,
+        )
+        ended = search.run()
+    _print(into, options.format)
+    if ended == "interrupted":
+        print(f"headwind: interrupted; what was measured is in {into}.", file=sys.stderr)
+        return Exit.INTERRUPTED
+    return Exit.DONE
+
+
+def _print(into: Path, form: str) -> None:
+    # Charts take half a second to import, which `--help` should not.
+    from headwind.report import folder as rendering
+    from headwind.stress.plain_tables import experiment_text
+
+    rendering.render(into)
+    document = json.loads((into / "experiment.json").read_text(encoding="utf-8"))
+    if form == "json":
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+    elif form == "md":
+        sys.stdout.write((into / "report.md").read_text(encoding="utf-8"))
+    else:
+        sys.stdout.write(experiment_text(document))
+        print(f"\nreport: {into / 'report.html'}")

@@ -1,0 +1,225 @@
+"""The document `headwind.experiment/1` of a capacity search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headwind import words
+from headwind.statistics.bisection import BisectionState
+from headwind.statistics.queueing import closed_loop_bound_per_s
+from headwind.stress.schedule import EXACT_LIMIT_PER_S, LATE_SEND_S
+from headwind.stress.step import USERS_SHARES, StepFigures
+
+SCHEMA = "headwind.experiment/1"
+_BUSY_SHARE = 0.5
+_SAME_RATE = 0.02
+
+
+def document(
+    *,
+    objectives: Sequence[str],
+    limit_s: float | None,
+    figures: Sequence[StepFigures],
+    ladder: Sequence[Mapping[str, float]],
+    ceiling_per_s: float | None,
+    service_s: float | None,
+    state: BisectionState | None,
+    ended: str,
+    connections: int,
+    seed: int,
+    again: str,
+    environment: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything that is known at the end of a search, or where it was interrupted."""
+    objective = " and ".join(objectives)
+    users = [_nearest(figures, share * ceiling_per_s) for share in USERS_SHARES] if ceiling_per_s else []
+    found = state.estimate_per_s if state and ended != "interrupted" else None
+    return {
+        "schema": SCHEMA,
+        "kind": "capacity",
+        "title": f"Capacity for {objective}",
+        "source": again,
+        "answer": _answer(objective, state, ended, ceiling_per_s, users),
+        "ended": ended,
+        "objective": objective,
+        "objective_s": limit_s,
+        "capacity_per_s": found,
+        "capacity_low_per_s": state.low_per_s if state else None,
+        "capacity_high_per_s": state.high_per_s if state else None,
+        "ceiling_per_s": ceiling_per_s,
+        "steps": [_step(one) for one in figures],
+        "ladder": {
+            "points": list(ladder),
+            "service_s": service_s,
+            "think_s": 0.0,
+            "ceiling_per_s": ceiling_per_s,
+        },
+        "environment": dict(environment),
+        "trust": _trust(figures, state, ended),
+        "assumptions": [{"message": text} for text in _notes(figures, connections, seed)],
+        "tables": _tables(figures, users, ladder, ceiling_per_s, service_s),
+        "again": again,
+    }
+
+
+def _step(one: StepFigures) -> dict[str, Any]:
+    return {**one.to_json(), "held": one.held and not one.growing}
+
+
+def _nearest(figures: Sequence[StepFigures], rate: float) -> StepFigures | None:
+    near = [one for one in figures if abs(one.rate_per_s / rate - 1) < _SAME_RATE]
+    return max(near, key=lambda one: one.length_s, default=None)
+
+
+def _answer(
+    objective: str,
+    state: BisectionState | None,
+    ended: str,
+    ceiling_per_s: float | None,
+    users: Sequence[StepFigures | None],
+) -> str:
+    if state is None or ended == "interrupted":
+        return f"Interrupted before the capacity for {objective} was found."
+    if state.below_bottom:
+        return f"{objective} is not held at any rate: it failed at {words.rate(state.high_per_s)} already."
+    parts = []
+    if state.reached_top:
+        parts.append(
+            f"{objective} holds up to {words.rate(state.low_per_s)} and beyond: nothing offered broke it."
+        )
+    elif state.estimate_per_s is None:
+        parts.append(f"The capacity for {objective} is not found: every step so far failed.")
+    else:
+        interval = f"[{words.number(state.low_per_s)}, {words.number(state.high_per_s)}]"
+        if state.high_per_s is None:
+            parts.append(
+                f"{objective} holds at {words.rate(state.low_per_s)}; the time was too short to find more."
+            )
+        else:
+            parts.append(
+                f"{objective} holds up to {words.rate(state.estimate_per_s)} {interval} of Poisson arrivals."
+            )
+        if ceiling_per_s:
+            share = words.share(state.estimate_per_s / ceiling_per_s)
+            parts.append(f"That is {share} of the closed loop's ceiling of {words.rate(ceiling_per_s)}.")
+    felt = [
+        f"{words.seconds(one.p99_s)} at {share:.0%}"
+        for one, share in zip(users, USERS_SHARES, strict=False)
+        if one is not None
+    ]
+    if felt:
+        parts.append(f"Users see a p99 of {', '.join(felt)} of the ceiling.")
+    if ended == "budget" and not state.reached_top:
+        parts.append("The time budget ended the search: a larger --budget narrows the interval.")
+    return " ".join(parts)
+
+
+def _trust(figures: Sequence[StepFigures], state: BisectionState | None, ended: str) -> list[dict[str, Any]]:
+    late = [one for one in figures if one.send_lag_s is not None and one.send_lag_s > LATE_SEND_S]
+    worst = max((one.send_lag_s or 0.0 for one in figures), default=0.0)
+    return [
+        {
+            "name": "arrival",
+            "value": "Poisson",
+            "good": True,
+            "why": "requests came by a schedule, whatever the answers did",
+        },
+        {
+            "name": "generator on time",
+            "value": f"{len(figures) - len(late)} of {len(figures)} steps",
+            "good": not late,
+            "why": f"its own send lag was at most {words.seconds(worst)} at p99",
+        },
+        {
+            "name": "both sides confirmed",
+            "value": "yes" if ended == "answered" and state and not state.reached_top else "no",
+            "good": ended == "answered",
+            "why": "a step just below held and one just above failed"
+            if ended == "answered"
+            else "the search did not come to its end",
+        },
+    ]
+
+
+def _notes(figures: Sequence[StepFigures], connections: int, seed: int) -> list[str]:
+    notes = [
+        "A step is judged after its first fifth, and holds only if what is in flight shows no upward trend "
+        "(Mann-Kendall at 5 %); a trend first gets a step of twice the length. The interval is the 90 % one of "
+        f"probabilistic bisection. Schedules have the seeds from {seed} on.",
+    ]
+    if any(one.rate_per_s > EXACT_LIMIT_PER_S for one in figures):
+        notes.append(
+            f"Above {EXACT_LIMIT_PER_S:,.0f}/s latency is the sum of latency from the send and the send's lag behind "
+            "its due time, each at the same percentile: an upper bound."
+        )
+    busy = [one for one in figures if one.busy_share > _BUSY_SHARE]
+    if busy:
+        notes.append(
+            f"From {words.rate(min(one.rate_per_s for one in busy))} on most requests found all {connections} "
+            "connections busy: a server that takes more at once may hold more with a larger --connections."
+        )
+    return notes
+
+
+def _tables(
+    figures: Sequence[StepFigures],
+    users: Sequence[StepFigures | None],
+    ladder: Sequence[Mapping[str, float]],
+    ceiling_per_s: float | None,
+    service_s: float | None,
+) -> list[dict[str, Any]]:
+    tables = []
+    if any(users):
+        rows = [
+            [f"{share:.0%}", words.rate(one.rate_per_s), words.seconds(one.p50_s), words.seconds(one.p99_s)]
+            for one, share in zip(users, USERS_SHARES, strict=False)
+            if one is not None
+        ]
+        columns = ["of the ceiling", "offered", "p50", "p99"]
+        tables.append({"caption": "What users feel", "columns": columns, "rows": rows})
+    tables.append(
+        {
+            "caption": "Steps in the order in which they ran",
+            "columns": ["offered", "for", "p50", "p99", "in flight", "all busy", "send lag p99", "objective"],
+            "rows": [
+                [
+                    words.rate(one.rate_per_s),
+                    words.seconds(one.length_s),
+                    words.seconds(one.p50_s),
+                    words.seconds(one.p99_s),
+                    "growing" if one.growing else "steady",
+                    words.share(one.busy_share),
+                    words.seconds(one.send_lag_s),
+                    "held" if one.held and not one.growing else "not settled" if one.held else "failed",
+                ]
+                for one in figures
+            ],
+        }
+    )
+    if ladder and ceiling_per_s and service_s:
+        knee = ceiling_per_s * service_s
+        tables.append(
+            {
+                "caption": f"Closed loop: unloaded {words.seconds(service_s)}, ceiling {words.rate(ceiling_per_s)}, "
+                f"knee at {words.number(knee)} connections",
+                "columns": [
+                    "connections",
+                    "answered",
+                    "bound min(c / (S + Z), 1 / Dmax)",
+                    "mean by Little's law",
+                ],
+                "rows": [
+                    [
+                        words.number(int(row["connections"])),
+                        words.rate(row["rate_per_s"]),
+                        words.rate(
+                            closed_loop_bound_per_s(row["connections"], service_s, 0.0, 1 / ceiling_per_s)
+                        ),
+                        words.seconds(row["connections"] / row["rate_per_s"] if row["rate_per_s"] else None),
+                    ]
+                    for row in ladder
+                ],
+            }
+        )
+    return tables

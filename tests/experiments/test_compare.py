@@ -1,0 +1,275 @@
+"""Comparisons: the journal, the words, and whole small comparisons of real servers, killed and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import psutil
+import pytest
+
+from headwind.errors import UsageError
+from headwind.report import folder as rendering
+from headwind.statistics.verdicts import Plan as Family
+from headwind.stress import comparison, comparison_report
+from headwind.stress.compare import Options, declaration, finalists_of
+from headwind.stress.journal import Journal, TrialRow
+from headwind.stress.plan import Plan
+from headwind.stress.variants import axis_of
+
+SERIAL = Path(__file__).with_name("serial_server.py")
+BASE = Plan(url="http://127.0.0.1:{port}/", command="serve {port} {workers}", duration_s=10, warmup_s=2)
+needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not on PATH: `apt install wrk`")
+
+
+def row(block: int, setting: int, rate: float, **changes: Any) -> TrialRow:
+    values: dict[str, Any] = {
+        "block": block,
+        "position": setting,
+        "configuration": setting,
+        "attempt": 1,
+        "folder": "trials/x",
+        "started_at": None,
+        "took_s": 10.0,
+        "requests": int(rate * 10),
+        "failed": 0,
+        "duration_s": 10.0,
+        "good_per_s": rate,
+        "cpu_s_per_request": 1e-4,
+        "rss_bytes": 100_000_000 * (setting + 1),
+        "worker_shares": (1.0,),
+        "others_cores": 0.1,
+        "steal_share": 0.0,
+    }
+    return TrialRow(**{**values, **changes})
+
+
+def trials(rates: Sequence[float], blocks: int, noise: float = 0.005) -> list[TrialRow]:
+    generator = np.random.default_rng(1)
+    return [
+        row(block, setting, rate * float(np.exp(noise * generator.standard_normal())))
+        for block in range(blocks)
+        for setting, rate in enumerate(rates)
+    ]
+
+
+def told(rates: Sequence[float], blocks: int = 8, noise: float = 0.005) -> dict[str, Any]:
+    axis = axis_of(workers=[2**k for k in range(len(rates))], base=BASE)
+    declared = declaration(axis, BASE, Options(3600, 8, 0.03, seed=1), "again")
+    rows = trials(rates, blocks, noise)
+    kept = {(one.block, one.configuration): one for one in rows}
+    judgement = comparison.judge(kept, Family.from_json(declared["design"]), seed=1)
+    return comparison_report.document(declared, rows, judgement, ended="answered")
+
+
+def test_equal_settings_are_called_equal_and_the_cheaper_one_is_advised_with_what_it_saves() -> None:
+    answer = told([1000, 2000, 2004])["answer"]
+    assert "2 workers and 4 workers are equal within 3 %: take 2 workers, it saves 100 MB." in answer
+    assert "more than 1 worker" in answer
+
+
+def test_a_single_best_setting_is_advised_with_its_gain_and_its_cost() -> None:
+    answer = told([1000, 1860])["answer"]
+    assert answer.startswith("Take 2 workers.")
+    assert "% [" in answer
+    assert "100 MB more memory" in answer
+
+
+def test_what_is_undecided_says_how_many_blocks_would_decide() -> None:
+    document = told([1000, 1020], noise=0.08)
+    assert document["comparisons"][0]["verdict"] == "undecided"
+    assert "would probably decide" in document["answer"] or "would not decide" in document["answer"]
+
+
+def test_the_document_is_what_its_schema_says() -> None:
+    schema = json.loads((resources.files("headwind.report") / "schemas/experiment.schema.json").read_text())
+    for rates in ([1000, 2000, 2004], [1000, 1020]):
+        jsonschema.validate(told(rates), schema)
+
+
+def test_before_a_whole_block_nothing_is_said() -> None:
+    document = told([1000, 1500], blocks=0)
+    assert document["answer"].startswith("Nothing can be said yet")
+    assert document["comparisons"] == []
+
+
+def test_a_document_can_be_rendered_and_names_every_discard(tmp_path: Path) -> None:
+    axis = axis_of(workers=[1, 2], base=BASE)
+    declared = declaration(axis, BASE, Options(3600, 8, 0.03, seed=1), "again")
+    rows = [*trials([1000, 2000], 4), row(4, 1, 10.0, discarded="the clock was set by 3.00 s")]
+    kept = {(one.block, one.configuration): one for one in rows if one.discarded is None}
+    judgement = comparison.judge(kept, Family.from_json(declared["design"]), seed=1)
+    document = comparison_report.document(declared, rows, judgement, ended="answered")
+    (tmp_path / "experiment.json").write_text(json.dumps(document))
+    rendering.render(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "the clock was set by" in page
+    assert "Take 2 workers" in page
+    assert any("1 worker 0, 2 workers 1" in note["message"] for note in document["assumptions"])
+
+
+def test_many_settings_are_searched_and_few_compared_pairwise() -> None:
+    few = declaration(axis_of(workers=[1, 2, 4], base=BASE), BASE, Options(3600, 8, 0.03, 1), "")
+    many = declaration(axis_of(workers=range(1, 9), base=BASE), BASE, Options(3600, 8, 0.03, 1), "")
+    assert (few["is_search"], many["is_search"]) == (False, True)
+
+
+def test_a_search_names_one_setting_and_claims_nothing_about_pairs() -> None:
+    axis = axis_of(workers=range(1, 9), base=BASE)
+    declared = declaration(axis, BASE, Options(36000, 8, 0.03, seed=1), "again")
+    rows = trials([1000, 1900, 2400, 2000, 1900, 1800, 1700, 1600], 3, 0.01)
+    kept = {(one.block, one.configuration): one for one in rows}
+    design = comparison.design_of(8, 8, margin=0.03)
+    judgement = comparison.judge(kept, design, seed=1)
+    document = comparison_report.document(declared, rows, judgement, ended="answered")
+    assert judgement.over
+    assert document["answer"].startswith("Take 3 workers")
+    assert {line["verdict"] for line in document["comparisons"]} == {"undecided"}
+
+
+def test_a_budget_without_room_for_three_blocks_is_refused_with_the_one_that_has() -> None:
+    axis = axis_of(workers=[1, 2, 4], base=BASE)
+    with pytest.raises(UsageError, match=r"give --budget 3m or more"):
+        declaration(axis, BASE, Options(60, None, 0.03, 1), "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({}, "one thing at a time"),
+        ({"workers": [1, 2], "replicas": [1, 2]}, "one thing at a time"),
+        ({"workers": [2]}, "two or more different values"),
+        ({"workers": [2, 2]}, "two or more different values"),
+        ({"settings": ["BATCHING"]}, "is not NAME=value,value"),
+        ({"against": ["http://a/", "http://b/"]}, "is not 'NAME: COMMAND'"),
+        ({"workers": [0, 1]}, "at least one worker"),
+    ],
+)
+def test_an_axis_that_makes_no_sense_is_refused(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        axis_of(**asked, base=BASE)
+
+
+def test_settings_reach_the_servers_environment_and_its_command() -> None:
+    base = Plan(url="http://127.0.0.1:{port}/", command="serve --mode {MODE}")
+    on, off = axis_of(settings=["MODE=on,off"], base=base).configurations
+    assert on.plan(base).environment == {"MODE": "on"}
+    assert off.plan(base).command == "serve --mode off"
+
+
+def test_secrets_of_a_url_are_not_written_down() -> None:
+    axis = axis_of(against=["a: http://me:secret@h/", "b: http://h/?token=secret"], base=BASE)
+    assert "secret" not in json.dumps([one.to_json() for one in axis.configurations])
+
+
+def test_finalists_are_the_leader_and_what_is_not_proved_worse() -> None:
+    kept = {(one.block, one.configuration): one for one in trials([1000, 2000, 2004], 8)}
+    judgement = comparison.judge(kept, Family(3, 8), seed=1)
+    assert sorted(finalists_of(judgement)) == [1, 2]
+
+
+def test_a_line_that_a_kill_cut_is_dropped_and_the_rest_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.add(row(0, 0, 1000))
+    journal.add(row(0, 1, 2000))
+    path = tmp_path / "trials.jsonl"
+    path.write_text(path.read_text() + '{"block": 1, "posi')
+    again = Journal(tmp_path)
+    assert [one.configuration for one in again.rows] == [0, 1]
+    again.add(row(1, 0, 1000))
+    assert len(Journal(tmp_path).rows) == 3
+
+
+def test_a_discarded_trial_does_not_count(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.add(row(0, 0, 10.0, discarded="wrk left no report"))
+    journal.add(row(0, 0, 1000.0, attempt=2))
+    assert journal.kept()[0, 0].good_per_s == 1000.0
+
+
+def headwind(tmp_path: Path, *arguments: str) -> list[str]:
+    log = tmp_path / "services"
+    command = f"exec {sys.executable} {SERIAL} --port {{port}} --service {{SERVICE}} --log {log}"
+    return [
+        *(sys.executable, "-m", "headwind", "compare", "--command", command),
+        *("--set", "SERVICE=0.0004,0.0008", "--threads", "1", "--connections", "4"),
+        *("--duration", "1s", "--warmup", "0", "--reports", str(tmp_path), *arguments),
+    ]
+
+
+@needs_wrk
+@pytest.mark.load
+def test_a_comparison_killed_in_the_middle_and_resumed_loses_and_doubles_no_trial(tmp_path: Path) -> None:
+    line = headwind(tmp_path, "--blocks", "3", "--no-latency", "--budget", "10m")
+    first = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    (into,) = _wait_for_trials(tmp_path, 3)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    _end_servers(tmp_path)
+    before = [one.folder for one in Journal(into).rows]
+    again = subprocess.run([*line, "--resume"], capture_output=True, text=True, timeout=100, check=False)
+    assert again.returncode == 0, again.stderr
+    rows = Journal(into).rows
+    assert [one.folder for one in rows][: len(before)] == before
+    counted = [(one.block, one.configuration) for one in rows if one.discarded is None]
+    assert sorted(counted) == [(block, setting) for block in range(3) for setting in range(2)]
+    document = json.loads((into / "experiment.json").read_text())
+    assert document["comparisons"][0]["name"] == "SERVICE=0.0008"
+    assert document["comparisons"][0]["ratio"] < 0.85
+    assert (into / "report.html").exists()
+    assert "SERVICE=0.0004" in again.stdout
+
+
+def _wait_for_trials(reports: Path, count: int) -> list[Path]:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        found = list(reports.glob("*/trials.jsonl"))
+        if found and len(found[0].read_text().splitlines()) >= count:
+            return [found[0].parent]
+        time.sleep(0.05)
+    raise AssertionError("no trials came")
+
+
+def _end_servers(mark: Path) -> None:
+    """SIGKILL of the tool leaves its server, which a reboot would not: end it, known by a path that only it has."""
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        if any(str(mark) in word for word in process.info["cmdline"] or []):
+            os.kill(process.info["pid"], signal.SIGKILL)
+
+
+@needs_wrk
+@pytest.mark.load
+def test_ctrl_c_keeps_every_whole_trial_and_says_how_to_go_on(tmp_path: Path) -> None:
+    line = headwind(tmp_path, "--blocks", "3", "--no-latency", "--budget", "10m")
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    (into,) = _wait_for_trials(tmp_path, 1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume goes on" in said
+    assert len(Journal(into).rows) >= 1
+    assert (into / "experiment.json").exists()
+
+
+@needs_wrk
+def test_going_on_with_other_options_is_refused(tmp_path: Path) -> None:
+    axis = axis_of(workers=[1, 2], base=BASE)
+    into = tmp_path / "20260101-000000-compare"
+    into.mkdir()
+    declared = declaration(axis, BASE, Options(3600, 8, 0.03, seed=1), "again")
+    (into / "declared.json").write_text(json.dumps(declared))
+    line = headwind(tmp_path, "--resume")
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "had another axis" in done.stderr
