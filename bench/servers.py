@@ -98,7 +98,7 @@ def running(contender: Contender, wait_s: float = 60) -> Iterator[int]:
             env=environment,
             stdout=output,
             stderr=output,
-            start_new_session=True,
+            process_group=0,
         )
     try:
         _wait(process, port, contender, log, wait_s)

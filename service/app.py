@@ -16,11 +16,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
 from service.access_log import AccessLog
-from service.batching import Batcher, Overloaded, Predictor
+from service.batching import Batcher
+from service.cache import Cached
 from service.catalogue import Row, UnknownFlight
 from service.documentation import RESPONSES, describe
 from service.errors import overloaded_response, unknown_flight, unreadable_response
 from service.fast_lane import PATH, FastLane
+from service.gathering import Gatherer, Overloaded, Predictor
 from service.metrics import METRICS, Metrics
 from service.middleware import BodyLimit, CountRequests
 from service.model import BASIS_POINTS, DelayModel, ModelError, load_model
@@ -52,8 +54,14 @@ class Parts:
 
 
 def make_predictor(settings: Settings, model: DelayModel, metrics: Metrics) -> Predictor:
-    """What SERVING names."""
-    return Batcher(model, settings, metrics)
+    """What SERVING names, behind a cache if one is switched on."""
+    if settings.serving == "queue":
+        from service.queueing import QueuePredictor
+
+        inner: Gatherer = QueuePredictor(model.id, settings, metrics)
+    else:
+        inner = Batcher(model, settings, metrics)
+    return Cached(inner, settings.cache_entries, metrics) if settings.cache_entries else inner
 
 
 async def watch_lag(parts: Parts) -> None:

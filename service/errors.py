@@ -5,8 +5,8 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from service.batching import Overloaded
 from service.catalogue import UnknownFlight
+from service.gathering import Overloaded
 
 
 def unknown_flight(error: UnknownFlight, value: str, *place: str | int) -> RequestValidationError:

@@ -7,9 +7,9 @@ cannot disagree about what is wrong.
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.batching import Overloaded, Predictor
 from service.catalogue import Encoder
 from service.errors import overloaded_response
+from service.gathering import Overloaded, Predictor
 from service.metrics import Metrics
 from service.model import BASIS_POINTS
 from service.schemas import Flight

@@ -47,6 +47,7 @@ class Settings:
     cache_entries: int = _number("answers remembered a worker; 0 is off", 0, 0, 10000000)
     serving: str = _choice("where the model runs", "inprocess", "inprocess", "queue")
     redis_url: str = _text("Redis for SERVING=queue", "redis://127.0.0.1:6379/0")
+    heartbeat_file: str = _text("file that a model worker touches every second, for a healthcheck", "")
     deadline_ms: float = _number(
         "longest an accepted flight may wait before it is answered 503", 1000, 10, 60000
     )

@@ -11,6 +11,16 @@ from tests.containers.conftest import ROOT, docker
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
 REPLICAS = 3
+ASK = """
+import json, urllib.error, urllib.request
+flight = {"airline": "UA", "origin": "EWR", "destination": "IAH", "departure": "2013-07-04T17:05"}
+headers = {"content-type": "application/json"}
+request = urllib.request.Request("http://127.0.0.1:8000/v1/prediction", json.dumps(flight).encode(), headers)
+try:
+    print(urllib.request.urlopen(request).status)
+except urllib.error.HTTPError as refused:
+    print(refused.code, refused.headers["retry-after"])
+"""
 
 
 def free_port() -> int:
@@ -23,19 +33,32 @@ def free_port() -> int:
 def compose(engine: None) -> Iterator[Callable[..., str]]:
     """`docker compose` on the committed file, under a project name of its own; taken down afterwards."""
     project = f"headwind-test-{uuid.uuid4().hex[:8]}"
-    environment = {**os.environ, "NGINX_PORT": str(free_port()), "DURATION": "2s", "CONNECTIONS": "64"}
+    tag = f"flight-delay-test:{project[-8:]}"
+    environment = {
+        **os.environ,
+        "NGINX_PORT": str(free_port()),
+        "DURATION": "2s",
+        "CONNECTIONS": "64",
+        "IMAGE": tag,
+    }
     command = ["docker", "compose", "--ansi", "never", "-p", project, "-f", "docker-compose.wrk.yml"]
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, **settings: str) -> str:
         done = subprocess.run(
-            [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment
+            [*command, *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=environment | settings,
         )
         if done.returncode != 0:
             pytest.fail(f"docker compose {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
     yield run
-    run("--profile", "*", "down", "-v", "-t", "3", "--rmi", "local")
+    run("--profile", "*", "down", "-v", "-t", "3")
+    docker("rmi", "-f", tag, check=False)
 
 
 def predictions(container: str) -> float:
@@ -57,3 +80,16 @@ def test_three_replicas_behind_nginx_all_take_load_from_wrk(compose: Callable[..
     share = [predictions(container) for container in containers]
     assert sum(share) >= requests
     assert min(share) > 0.8 * requests / REPLICAS, f"unevenly shared: {share}"
+
+
+def test_three_model_workers_behind_redis_serve_what_the_api_accepts(compose: Callable[..., str]) -> None:
+    compose("--profile", "queue", "up", "-d", "--wait", "--scale", "model=3", SERVING="queue")
+    printed = compose("run", "--rm", "--no-deps", "-T", "wrk")
+    assert "Socket errors" not in printed
+    assert "Non-2xx" not in printed
+    (api,) = compose("ps", "-q", "api").split()
+    assert predictions(api) > 100
+    before = predictions(api)
+    compose("--profile", "queue", "kill", "model")
+    assert docker("exec", api, "python", "-c", ASK) == "503 1"
+    assert predictions(api) >= before

@@ -54,6 +54,13 @@ def slow_app() -> ASGIApp:
     return create_app(Settings.from_environment(), METRICS, loader(SlowModel))
 
 
+def slow_worker() -> int:
+    """`python -c 'from tests.service.fakes import slow_worker; slow_worker()'`: a model worker at 500 rows/s."""
+    from service.model_worker import main
+
+    return main(SlowModel)
+
+
 def fresh_app(load: Callable[[Path], DelayModel] = load_model, **settings: Any) -> ASGIApp:
     """An app with metrics of its own."""
     return create_app(Settings(**settings), Metrics(2), load)

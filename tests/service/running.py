@@ -138,7 +138,7 @@ class Server:
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
         return {name: float(value) for name, value in samples}
 
-    def wait_until_ready(self, limit_s: float = 30) -> None:
+    def wait_until_ready(self, limit_s: float = 30, path: str = "/ready") -> None:
         limit = time.monotonic() + limit_s
         while time.monotonic() < limit:
             if self.process.poll() is not None:
@@ -146,7 +146,7 @@ class Server:
                     f"the server ended with {self.process.returncode}:\n{self.log.read_text()}"
                 )
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.ask("GET", "/ready")[0] == 200:
+                if self.ask("GET", path)[0] == 200:
                     return
             time.sleep(0.05)
         raise AssertionError(f"not ready within {limit_s} s:\n{self.log.read_text()}")
@@ -172,13 +172,15 @@ def gunicorn(port: int, log: Path, app: str = "service.app:app", **settings: str
 
 
 @contextlib.contextmanager
-def serving(folder: Path, app: str = "service.app:app", **settings: str) -> Iterator[Server]:
-    """A ready server on a free port; stopped afterwards."""
+def serving(
+    folder: Path, app: str = "service.app:app", wait: str = "/ready", **settings: str
+) -> Iterator[Server]:
+    """A server on a free port once it answers `wait` with 200; stopped afterwards."""
     port = free_port()
     log = folder / f"server-{port}.log"
     server = Server(gunicorn(port, log, app, **settings), port, log, settings)
     try:
-        server.wait_until_ready()
+        server.wait_until_ready(path=wait)
         yield server
     finally:
         server.stop()

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.batching import Batcher, Overloaded, Pace
+from service.batching import Batcher, Pace
 from service.catalogue import Row
+from service.gathering import Overloaded
 from service.metrics import Metrics
 from service.settings import Settings
 

@@ -165,3 +165,17 @@ async def test_json_of_another_encoding_is_understood_alike(client: httpx.AsyncC
         content = body.encode(encoding)
         answer = await client.post(PREDICT, content=content, headers={"content-type": "application/json"})
         assert answer.status_code == 200
+
+
+async def test_a_cache_answers_alike_is_bounded_and_says_that_it_is_on() -> None:
+    async with started(fresh_app(cache_entries=2)) as client:
+        flights = [FLIGHT | {"departure": f"2013-07-04T{hour:02d}:05"} for hour in (6, 12, 18)]
+        first = [(await client.post(PREDICT, json=flight)).json() for flight in flights]
+        again = [(await client.post(PREDICT, json=flight)).json() for flight in flights[1:]]
+        assert again == first[1:]
+        assert (await client.post(MANY, json=flights)).json() == first
+        assert (await client.get("/")).json()["cache"] == "on"
+        text = (await client.get("/metrics")).text
+        assert "flight_delay_cache_hits_total 4.0" in text
+        assert "flight_delay_batch_flights_sum 4.0" in text
+        assert 'flight_delay_requests_total{status="200"} 7.0' in text

@@ -1,0 +1,163 @@
+"""Prediction by model workers behind Redis: `SERVING=queue`.
+
+Batches go into a stream that the workers share; each answer comes back on this process's own channel. A batch that a
+killed worker had taken is taken over by another one; what nobody answers within the deadline is given up with 503.
+While Redis or the workers are away everything is refused at once, and a ping twice a second notices their return.
+"""
+
+import asyncio
+import contextlib
+import struct
+import uuid
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from service import wire
+from service.gathering import Gatherer, Overloaded, Turn
+from service.metrics import Metrics
+from service.settings import Settings
+
+PING_S = 0.5
+SWEEP_S = 0.02
+_AWAY = (RedisError, OSError, asyncio.TimeoutError)
+
+
+class QueuePredictor(Gatherer):
+    """Hands batches to model workers that serve the model `model_id`."""
+
+    def __init__(self, model_id: str, settings: Settings, metrics: Metrics) -> None:
+        super().__init__(settings, metrics)
+        self._asker = uuid.uuid4().hex
+        self._stream, self._alive = wire.work_stream(model_id), wire.alive_key(model_id)
+        self._max_queue, self._max_batch = settings.max_queue, settings.max_batch
+        self._redis = redis.asyncio.Redis.from_url(
+            settings.redis_url,
+            socket_timeout=self._deadline_s,
+            socket_connect_timeout=self._deadline_s,
+            # Trying again here would only make requests wait: they are refused, and the ping notices the return.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._outbox: list[Turn] = []
+        self._pending: dict[int, Turn] = {}
+        self._number = 0
+        self._wake = asyncio.Event()
+        self._missing: str | None = "The queue is not connected yet."
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        await super().start()
+        self._tasks = [
+            asyncio.create_task(work)
+            for work in (self._keep_connected(), self._send(), self._receive(), self._sweep())
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(*_AWAY):
+            await self._redis.aclose()
+
+    def ready(self) -> str | None:
+        return self._missing
+
+    def refuse_over_capacity(self, rows: int) -> None:
+        if self._missing:
+            raise Overloaded(self._missing)
+        if self._queued + rows > self._max_queue or self._oldest_wait_s() > self._max_wait_s:
+            raise Overloaded("The model workers are at capacity; try again shortly.")
+
+    def _oldest_wait_s(self) -> float:
+        """How long the oldest unanswered batch has waited: what a flight accepted now would wait at least."""
+        oldest = next(iter(self._pending.values()), None) or (self._outbox[0] if self._outbox else None)
+        return self._loop.time() - oldest.opened_s if oldest else 0.0
+
+    def dispatch(self, turn: Turn) -> None:
+        self._outbox.append(turn)
+        self._wake.set()
+
+    async def _send(self) -> None:
+        """Send what has gathered while the previous round trip was under way, as few entries as possible."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            turns, self._outbox = self._outbox, []
+            pipeline = self._redis.pipeline(transaction=False)
+            for turn in self._packed(turns):
+                self._number += 1
+                self._pending[self._number] = turn
+                pipeline.xadd(self._stream, wire.pack_work(self._asker, self._number, turn.rows))
+            try:
+                await pipeline.execute()
+            except _AWAY as error:
+                self._lost(error)
+
+    def _packed(self, turns: list[Turn]) -> list[Turn]:
+        """The same flights in turns of at most MAX_BATCH."""
+        packed: list[Turn] = []
+        for turn in turns:
+            while len(turn.rows) > self._max_batch:
+                packed.append(turn.split(self._max_batch))
+            if packed and len(packed[-1].rows) + len(turn.rows) <= self._max_batch:
+                packed[-1].join(turn)
+            else:
+                packed.append(turn)
+        return packed
+
+    async def _receive(self) -> None:
+        """Settle the batches whose answers come in; connect again for as long as it takes."""
+        while True:
+            try:
+                async with self._redis.pubsub(ignore_subscribe_messages=True) as answers:
+                    await answers.subscribe(wire.channel(self._asker))
+                    while True:
+                        message = await answers.get_message(timeout=PING_S)
+                        if message is not None:
+                            self._answered(message["data"])
+            except _AWAY as error:
+                self._lost(error)
+                await asyncio.sleep(PING_S)
+
+    def _answered(self, message: bytes) -> None:
+        try:
+            number, answers = wire.unpack_answer(message)
+        except (ValueError, struct.error):
+            return
+        # None: it was given up, or a second worker answered a batch that the first had only been slow with.
+        turn = self._pending.pop(number, None)
+        if turn is None:
+            return
+        if len(answers) != len(turn.rows):
+            self.fail(turn, Overloaded("The model worker could not predict this; try again shortly."))
+            return
+        self.settle(turn, answers)
+
+    async def _keep_connected(self) -> None:
+        """Know whether Redis answers and a model worker lives."""
+        while True:
+            try:
+                alive = await self._redis.exists(self._alive)
+                self._missing = None if alive else "No model worker is running; start one."
+            except _AWAY as error:
+                self._lost(error)
+            await asyncio.sleep(PING_S)
+
+    def _lost(self, error: BaseException) -> None:
+        """Redis is away: answers to what was sent may be lost with it, so nobody is kept waiting for them."""
+        self._missing = "The queue is away; try again shortly."
+        turns = [*self._pending.values(), *self._outbox]
+        self._pending.clear()
+        self._outbox.clear()
+        for turn in turns:
+            self.fail(turn, Overloaded(self._missing))
+
+    async def _sweep(self) -> None:
+        """Give up what has passed its deadline."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            limit_s = self._loop.time() - self._deadline_s
+            overdue = [number for number, turn in self._pending.items() if turn.opened_s < limit_s]
+            for number in overdue:
+                self.expire(self._pending.pop(number))
