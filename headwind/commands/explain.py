@@ -42,6 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--timeout", metavar="2s", help="the --timeout that wrk ran with, which it prints nowhere"
     )
     parser.add_argument("--late", metavar="2s", help="an answer is late above this (default: wrk's timeout)")
+    parser.add_argument(
+        "--hdr",
+        metavar="OUT",
+        help="also write the exact histograms for HdrHistogram's tools: OUT.hgrm for its plotter, OUT.hlog as a log",
+    )
     add_gates(parser)
 
 
@@ -86,8 +91,27 @@ def execute(options: argparse.Namespace) -> int:
         slos=objectives,
     )
     extras = _extras(inputs[0], options.files[0]) if len(inputs) == 1 else {}
+    if options.hdr:
+        _write_hdr([run for _, run in first], options.hdr)
     _report(built, options, extras)
     return document.exit_code(built)
+
+
+def _write_hdr(runs: Sequence[Run], output: str) -> None:
+    """The merged histogram of all runs as a percentile distribution, or a log of each; the name's ending says which."""
+    from headwind.report import hdr
+
+    merged = hdr.merged(runs)
+    if merged is None:
+        raise UsageError(
+            "--hdr needs an exact histogram, which wrk's text does not have; give a run's folder, "
+            "or load with wrk/observe.lua."
+        )
+    if not output.endswith((".hgrm", ".hlog")):
+        raise UsageError(
+            f"--hdr {output} says no format; end the name in .hgrm (for the plotter) or .hlog (a log)."
+        )
+    write(hdr.log(runs) if output.endswith(".hlog") else hdr.percentiles(merged), output)
 
 
 def _explain_many(
@@ -128,7 +152,11 @@ def _judged_in_parts(
     """The exit code after a large file of nothing but wrk reports was judged by several processes; None for others."""
     name = options.files[0]
     plain = (
-        len(options.files) == 1 and name != STDIN and options.late is None and options.tool in (None, "wrk")
+        len(options.files) == 1
+        and name != STDIN
+        and options.late is None
+        and options.hdr is None
+        and options.tool in (None, "wrk")
     )
     if not plain or not Path(name).is_file() or Path(name).stat().st_size < LARGE:
         return None
