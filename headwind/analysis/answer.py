@@ -86,6 +86,7 @@ _LIMITS = (
     ("worker_died", "server processes ended during the load: read the server's log"),
     ("generator_limited", "limited by the load generator, not by the server: give it more threads"),
     ("noisy_host", "a lower bound, since others used this machine: measure again when it is quiet"),
+    ("no_keepalive", "each connection is closed after its answer: switch keep-alive on"),
     ("one_busy_worker", "limited by one full server process beside idle cores: add a worker"),
     (
         "thread_oversubscription",

@@ -33,9 +33,11 @@ def excluded(context: Context, told: Collection[str]) -> list[Excluded]:
 
 def _by_counters(context: Context) -> Iterable[Excluded]:
     errors = context.run.errors
-    if context.timeouts_count_answers and errors.timeout == 0 and context.limit_s is not None:
+    if context.run.late == 0 and errors.timeout == 0 and context.run.late_threshold_s is not None:
         assumed = " (wrk's default timeout, assumed)" if context.limit_assumed else ""
-        yield Excluded("late_answers", f"no answer came later than {seconds(context.limit_s)}{assumed}")
+        yield Excluded(
+            "late_answers", f"no answer came later than {seconds(context.run.late_threshold_s)}{assumed}"
+        )
     if errors.status == 0:
         yield Excluded("error_answers", f"none of {number(context.requests)} answers was an error")
     if context.wrk and errors.read == 0 and errors.connect == 0:

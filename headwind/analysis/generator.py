@@ -16,6 +16,8 @@ FULL_CORE = 0.95
 # What a wrk thread manages at best, by its cost per request: some 110,000 plain answers, 35,000 with a response() hook.
 NEAR_LIMIT_PER_THREAD = 60_000
 DELIVERED = 0.98
+# Connections opened by other programs of the machine are few beside half the answers of a load.
+OPENED_SHARE = 0.5
 _LOOPBACK = frozenset({"localhost", "::1", "0.0.0.0"})
 
 
@@ -101,6 +103,40 @@ def on_loopback(url: str) -> bool:
     except ValueError:
         return False
     return host in _LOOPBACK or host.startswith("127.") or host.endswith(".localhost")
+
+
+def no_keepalive(context: Context) -> Iterable[Finding]:
+    """Speaks when the runner counted about one opened connection for every answer: none of them is used again."""
+    opened, asked = context.environment.get("connections_opened"), context.connections
+    if not isinstance(opened, int) or not asked or not context.requests:
+        return
+    if opened < OPENED_SHARE * context.requests or opened < 10 * asked:
+        return
+    yield Finding(
+        "no_keepalive",
+        "warning",
+        "likely",
+        f"{number(opened)} connections were opened for {number(context.requests)} answers: the server closes each "
+        "after "
+        "an answer or a few (keep-alive is off)",
+        (
+            Evidence(
+                "connections opened", opened, "1", "ActiveOpens of this machine, before and after the load"
+            ),
+            context.read("answered requests", context.requests, "1", "'requests in' line"),
+            context.read(
+                "connections asked for", context.run.connections, "1", "'threads and connections' line"
+            ),
+        ),
+        "Switch keep-alive on in the server and in every proxy before it, and look for `Connection: close` or "
+        "HTTP/1.0 in "
+        "an answer. Opening a connection costs a round trip and CPU on both sides, and is in no latency that wrk "
+        "prints.",
+        "With keep-alive only as many connections are opened as were asked for, and throughput rises where "
+        "answers are quick.",
+        f"curl -sv -o /dev/null -o /dev/null {quoted(context.run.url)} {quoted(context.run.url)}",
+        (context.index,),
+    )
 
 
 def generator_full(context: Context) -> Iterable[Finding]:

@@ -21,6 +21,7 @@ CPU_ROOM = 0.75
 WORKING_CORES = 0.05
 UNEVEN_FACTOR = 2.0
 VERY_UNEVEN_FACTOR = 4.0
+CONNECTIONS_PER_WORKER = 8
 STEAL_SHARE = 0.05
 # Other processes matter from this share of the machine, and this many cores.
 OTHERS_SHARE = 0.10
@@ -37,7 +38,6 @@ def resources(context: Context) -> Iterable[Finding]:
     seen = usage.of(context.samples, context.run.duration_s)
     if seen is None:
         return
-    yield from _noisy(context, seen)
     yield from _restarts(context, seen)
     yield from _one_busy_worker(context, seen)
     yield from _cpu_full(context, seen)
@@ -45,6 +45,12 @@ def resources(context: Context) -> Iterable[Finding]:
     yield from _uneven(context, seen)
     yield from _oversubscribed(context, seen)
     yield from _memory(context, seen)
+
+
+def noise(context: Context) -> Iterable[Finding]:
+    """Whether others used the machine, which is judged before anything is said of the server."""
+    if len(context.samples) >= 3 and (seen := usage.of(context.samples, context.run.duration_s)):
+        yield from _noisy(context, seen)
 
 
 def _diagnose(context: Context) -> str:
@@ -200,11 +206,13 @@ def _uneven(context: Context, seen: Usage) -> Iterable[Finding]:
     busiest, idlest = workers[0], workers[-1]
     factor = busiest.cores / max(idlest.cores, 0.001)
     lived = min(one.times_s[-1] - one.times_s[0] for one in (busiest, idlest))
+    # A handful of connections cannot be shared evenly, whatever the server does.
+    enough = context.connections is None or context.connections >= CONNECTIONS_PER_WORKER * len(workers)
     if factor < UNEVEN_FACTOR or lived < 0.8 * seen.seconds:
         return
     yield Finding(
         "load_uneven",
-        "warning" if factor >= VERY_UNEVEN_FACTOR else "info",
+        "warning" if factor >= VERY_UNEVEN_FACTOR and enough else "info",
         "likely",
         f"The load is not shared evenly: of {len(workers)} server processes the busiest used "
         f"{number(busiest.cores)} cores, "

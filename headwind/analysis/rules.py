@@ -28,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     validity.unfinished,
     validity.clock_step,
     target.target,
+    resources.noise,
     errors.error_answers,
     errors.failed_requests,
     latency.late_answers,
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     errors.write_errors,
     generator.generator_full,
     generator.not_delivered,
+    generator.no_keepalive,
     resources.resources,
     saturation.saturation,
     overtime.stalls,
@@ -89,7 +91,8 @@ _SAYS_ALREADY: dict[str, frozenset[str]] = {
     "one_busy_worker": frozenset({"load_uneven"}),
     "worker_restarts": frozenset({"load_uneven", "memory_growth"}),
     "cpu_full": frozenset({"generator_threads_above_cores"}),
-    "noisy_host": frozenset({"cpu_full", "workers_above_cores"}),
+    "noisy_host": frozenset({"cpu_full", "workers_above_cores", "drift"}),
+    "no_keepalive": frozenset({"mean_understated"}),
 }
 _SPEAKING = frozenset(_SAYS_ALREADY)
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from headwind.histogram import Histogram, percentile_key
 from headwind.words import UNKNOWN, number, rate, seconds, share
 
 SHOWN_FINDINGS = 4
@@ -59,7 +60,9 @@ def _figures(run: Mapping[str, Any], width: int) -> list[str]:
         ("run", clean(_describe(run))),
         ("requests", pace),
         ("failures", _failures(run)),
-        ("latency", _latency(run["latency"])),
+        ("measured", _measured(run["histogram"]))
+        if run["histogram"]
+        else ("printed", _latency(run["latency"])),
     ]
     return [_short(f"  {name:<{_INDENT - 2}}{value}", width) for name, value in rows]
 
@@ -77,7 +80,15 @@ def _latency(latency: Mapping[str, Any] | None) -> str:
         f"mean {seconds(latency['mean_s'])}",
         *(f"p{key} {seconds(value)}" for key, value in shown.items()),
     ]
-    return "printed " + ", ".join((*parts, f"max {seconds(latency['max_s'])}"))
+    return ", ".join((*parts, f"max {seconds(latency['max_s'])}"))
+
+
+def _measured(histogram: Mapping[str, Any]) -> str:
+    """Latencies of the exact histogram, as measured; "unknown" where the answer of that rank was late."""
+    exact = Histogram.from_json(histogram)
+    parts = [f"mean {UNKNOWN if exact.late else seconds(exact.mean_s())}"]
+    parts += [f"p{percentile_key(rank)} {seconds(exact.percentile_s(rank))}" for rank in (50.0, 99.0, 99.9)]
+    return ", ".join((*parts, f"max {seconds(exact.percentile_s(100.0))}"))
 
 
 def _failures(run: Mapping[str, Any]) -> str:

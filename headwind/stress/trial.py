@@ -22,6 +22,7 @@ from headwind.stress.generator import Generator, Load, Wrk
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.monitor import INTERVAL_S, Monitor
 from headwind.stress.plan import Plan, Traffic, shares
+from headwind.stress.proc import tcp_counters
 from headwind.stress.progress import Progress
 
 _ANSWER_PATIENCE_S = 10.0
@@ -114,6 +115,7 @@ def _first_record(plan: Plan, wrk: Wrk, shown_url: str, again: str | None) -> di
         "warmup": None,
         "monitor": None,
         "clock_step_s": None,
+        "connections_opened": None,  # by every process of this machine: wrk's, and what else there was
     }
 
 
@@ -261,6 +263,7 @@ def _measure(context: _Context) -> Trial:
     monitor = Monitor(context.folder / "samples.jsonl", lambda: _watched(context, generators))
     monitor.start()
     wall, steady = time.time(), time.monotonic()
+    opened = tcp_counters("self").get("ActiveOpens")
     record["started_at"] = _now()
     context.save()
     try:
@@ -269,6 +272,9 @@ def _measure(context: _Context) -> Trial:
         monitor.stop()
     record["ended_at"] = _now()
     record["interrupted"] = reason
+    opened_after = tcp_counters("self").get("ActiveOpens")
+    if opened is not None and opened_after is not None:
+        record["connections_opened"] = opened_after - opened
     record["clock_step_s"] = round((time.time() - wall) - (time.monotonic() - steady), 4)
     watched_s = time.monotonic() - steady
     record["monitor"] = {

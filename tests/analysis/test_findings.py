@@ -271,6 +271,14 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
         [on(*HEALTHY_PROCESSES, cpus=2, busy_cores=1.8)],
         [on(*HEALTHY_PROCESSES, cpus=4)],
     ),
+    "no_keepalive": (
+        [Case(HEALTHY, environment={"connections_opened": 58_700})],
+        [
+            Case(HEALTHY, environment={"connections_opened": 260}),
+            Case(HEALTHY, environment={"connections_opened": None}),
+            Case(healthy(requests=2_000), environment={"connections_opened": 1_900}),
+        ],
+    ),
     "noisy_host": (
         [on(*HEALTHY_PROCESSES, steal=0.08), on(*HEALTHY_PROCESSES, busy_cores=3.5)],
         [on(*HEALTHY_PROCESSES, steal=0.02), on(WRK, busy_cores=3.5)],
