@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from headwind.analysis.diagnosis.facts import Facts
+from headwind.analysis.diagnosis.facts import Facts, starved
 from headwind.analysis.diagnosis.model import Cause
 from headwind.analysis.finding import Certainty, Evidence
 
@@ -197,7 +197,7 @@ def noisy_host(facts: Facts) -> Cause | None:
     if not stolen and not (others >= 0.15 * counters.cpus and short):
         return None
     # A server that waits for threads, locks or others is not short of CPU, whoever else uses it.
-    if not facts.cpu_limited:
+    if not facts.cpu_limited and not starved(counters):
         return None
     return Cause(
         "noisy_host",
