@@ -9,16 +9,34 @@ from dataclasses import dataclass, field, replace
 
 from headwind.analysis.diagnosis import Diagnosis, judge
 from headwind.analysis.diagnosis.facts import others_cores, starved
-from headwind.analysis.diagnosis.observations import Answer, Counters, Load, Observations, Unloaded
+from headwind.analysis.diagnosis.observations import (
+    Answer,
+    Counters,
+    Intervention,
+    Load,
+    Observations,
+    Unloaded,
+)
+from headwind.analysis.diagnosis.planning import wanted
 from headwind.stress import target
+from headwind.stress.agent_pass import agent_pass
 from headwind.stress.counters import Watch
 from headwind.stress.interrupt import Interrupt
+from headwind.stress.interventions import (
+    Bench,
+    fewer_cores,
+    gunicorn_master,
+    more_workers,
+    one_thread,
+    second_copy,
+)
 from headwind.stress.launch import Launched
 from headwind.stress.probes import load, probe
 from headwind.stress.requests import Request
 from headwind.stress.server import Server, find_by_port
 
 Tell = Callable[[str], None]
+MINIMUM_S = 6.0  # of load: less decides nothing
 
 
 @dataclass(slots=True)
@@ -49,6 +67,8 @@ class Session:
     interrupt: Interrupt
     started: bool = False
     notes: list[str] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)  # interventions that could not be made here
+    done: set[str] = field(default_factory=set)
 
     def watched(
         self, mode: str, kind: str, duration_s: float, **settings: float
@@ -211,4 +231,68 @@ def _diagnose(
             "them was read"
         )
     seen = observe(session)
+    if not options.quick:
+        seen = intervene(session, seen, options)
+    seen = replace(seen, load_s=session.budget.spent_s, notes=tuple(session.notes))
     return seen, judge(seen)
+
+
+def intervene(session: Session, seen: Observations, options: Options) -> Observations:
+    """Probes 4 to 6: what is still open, most worthwhile first, while the budget lasts."""
+    for _ in range(4):
+        kinds = wanted(
+            seen, may_start=options.command is not None, may_change=session.started or options.intervene
+        )
+        tried = {row.kind for row in seen.interventions} | session.failed
+        kinds = [
+            kind for kind in kinds if kind not in tried and not (kind == "agent" and seen.agent is not None)
+        ]
+        if not kinds or session.budget.left_s < MINIMUM_S:
+            return seen
+        seen = _try(session, seen, options, kinds[0])
+    return seen
+
+
+def _try(session: Session, seen: Observations, options: Options, kind: str) -> Observations:
+    if kind == "agent":
+        assert options.command is not None
+        seconds = 5.0
+        session.tell("looking inside: a copy with the agent")
+        session.budget.take(seconds)
+        found = agent_pass(
+            options.command,
+            session.request,
+            session.connections,
+            seconds,
+            session.interrupt,
+            target.free_port(),
+        )
+        if found is None:
+            session.failed.add(kind)
+            return seen
+        return replace(seen, agent=found)
+    slice_s = 5.0 if session.budget.left_s >= 20 else 3.0
+    bench = Bench(session.request, session.connections, slice_s, session.interrupt, lambda: drain(session))
+    session.tell(f"trying: {kind}")
+    done = _intervention(session, options, bench, kind)
+    if done is None:
+        session.failed.add(kind)
+        return seen
+    session.budget.take(slice_s * 2 * len(done.base_per_s))
+    return replace(seen, interventions=(*seen.interventions, done))
+
+
+def _intervention(session: Session, options: Options, bench: Bench, kind: str) -> Intervention | None:
+    rounds = 2 if session.budget.left_s >= 4 * bench.slice_s else 1
+    if kind == "copy" and options.command is not None:
+        # Where one more gunicorn worker was tried, a copy would tell the same.
+        return None if "worker" in session.done else second_copy(bench, options.command, rounds)
+    if kind == "threads" and options.command is not None:
+        return one_thread(bench, options.command, rounds)
+    if kind == "core":
+        return fewer_cores(bench, session.server, rounds)
+    master = gunicorn_master(session.server)
+    if kind == "worker" and master is not None:
+        session.done.add(kind)
+        return more_workers(bench, session.server, master, rounds)
+    return None

@@ -9,6 +9,8 @@ from headwind.analysis.diagnosis.observations import ProcessUse
 from headwind.stress import proc
 from headwind.stress.threads import ProcessContext
 
+PARKED_LOOKS = 8  # a thread seen fewer times is not said to have waited all the time
+
 
 @dataclass(slots=True)
 class Gathered:
@@ -93,6 +95,12 @@ def use_of(row: Gathered) -> ProcessUse:
         read_bytes=_difference(row.io_first, row.io_last, 0),
         written_bytes=_difference(row.io_first, row.io_last, 1),
         files={name: count / row.file_looks for name, count in row.files.most_common(8)},
+        parked_threads=sum(
+            tid in row.threads_first
+            and tid != loop_tid
+            and states["lock"] == sum(states.values()) >= PARKED_LOOKS
+            for tid, states in row.states.items()
+        ),
         loop_states=_shares(loop) if loop else None,
         thread_states={state: count / row.looks for state, count in others.items()} if row.looks else {},
     )

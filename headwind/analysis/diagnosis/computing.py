@@ -47,7 +47,11 @@ def thread_oversubscription(facts: Facts) -> Cause | None:
         certainty: Certainty = "proved"
     elif bought is not None and bought < 1.05 and _computing_threads(facts) < 3 * facts.counters.server_cpus:
         return None
-    elif _computing_threads(facts) >= 2.2 * facts.counters.server_cpus and facts.cpu_limited:
+    elif (
+        computes_in_parallel(facts)
+        and facts.cpu_limited
+        and _computing_threads(facts) >= 1.5 * facts.counters.server_cpus
+    ):
         certainty = "likely"
     else:
         return None
@@ -71,6 +75,14 @@ def thread_oversubscription(facts: Facts) -> Cause | None:
         f"{bought:.2f} times the throughput" if bought else "less CPU per request and steadier latency",
         "headwind diagnose with OMP_NUM_THREADS=1 in the server's environment",
     )
+
+
+def computes_in_parallel(facts: Facts) -> bool:
+    """Whether one request alone uses more than one core: only threads outside Python's interpreter lock can."""
+    counters = facts.seen.unloaded.endpoint_counters
+    if counters is None:
+        return False
+    return sum(process.cpu_s for process in counters.processes) > 1.15 * counters.wall_s
 
 
 def _computing_threads(facts: Facts) -> float:

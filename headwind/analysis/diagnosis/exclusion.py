@@ -137,7 +137,8 @@ def _gc(facts: Facts) -> str | None:
             f"the collector took {100 * agent.gc_pause_s / agent.wall_s:.1f} % of the time, "
             f"{1e3 * agent.gc_longest_s:.0f} ms at most"
         )
-    return _no_stall(facts)
+    # A collector at work all the time makes no stall, only CPU time.
+    return None if facts.cpu_limited and facts.seen.python and not facts.trivial else _no_stall(facts)
 
 
 def _no_stall(facts: Facts) -> str | None:
@@ -238,7 +239,7 @@ def _imbalance(facts: Facts) -> str | None:
 
 def _kinds(facts: Facts) -> str | None:
     found = latencies_s(facts.seen.unloaded.endpoint, "endpoint")
-    if len(found) < 20 or overtime.kinds(facts) is not None:
+    if len(found) < 20 or facts.kinds is not None:
         return None
     return (
         "alone, 95 % of the requests take less than "

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from headwind.analysis.diagnosis.kinds import Kinds, split
 from headwind.analysis.diagnosis.observations import (
     Answer,
     Counters,
@@ -60,6 +61,19 @@ class Facts:
         return min(found, default=None)
 
     @cached_property
+    def kinds(self) -> Kinds | None:
+        """Two groups of latencies among the requests alone."""
+        base = self.seen.unloaded
+        return split(base.endpoint) or (split(base.paced) if len(base.endpoint) < 60 else None)
+
+    @cached_property
+    def mean_service_s(self) -> float | None:
+        """S as Little's law wants it: the mean where there are two kinds of request, else the median."""
+        if self.kinds is not None:
+            return self.kinds.mean_s
+        return self.service_s
+
+    @cached_property
     def closed_service_s(self) -> float | None:
         return median(latencies_s(self.seen.unloaded.endpoint, "endpoint"))
 
@@ -105,20 +119,26 @@ class Facts:
     @cached_property
     def queueing(self) -> float | None:
         """(c / X) / S: how many times its service time a request spends in the server; 1: no queue."""
-        if not self.service_s or not self.rate_per_s:
+        if not self.mean_service_s or not self.rate_per_s:
             return None
-        return self.full.connections / self.rate_per_s / self.service_s
+        return (
+            self.full.connections / self.rate_per_s / max(self.mean_service_s, self.closed_service_s or 0.0)
+        )
 
     @cached_property
     def saturated(self) -> bool:
-        if self.queueing is not None and self.queueing < 1.3:
-            return False
+        """Requests spend clearly more time in the server than alone.
+
+        The halved load alone could mislead: all of its connections may meet one worker of two.
+        """
+        if self.queueing is not None:
+            return self.queueing >= 1.8 or (self.queueing >= 1.3 and (self.halving or 1.0) < DELAY_ABOVE)
         return self.halving is None or self.halving < DELAY_ABOVE
 
     @cached_property
     def slots(self) -> float | None:
         """X x S: requests in service at once, by Little's law, if each takes as long as it does alone."""
-        return self.rate_per_s * self.service_s if self.service_s else None
+        return self.rate_per_s * self.mean_service_s if self.mean_service_s else None
 
     def stream(self, kind: str) -> list[float]:
         """Latencies of the independent stream under the full load, the first second left out."""
@@ -276,7 +296,9 @@ class Facts:
 
     @cached_property
     def lock_waiters(self) -> float:
-        return self.threads_in(*LOCK_STATES)
+        """Threads that wait for a lock or a queue, without those that did so before the load and never stopped."""
+        parked = sum(process.parked_threads for process in self.workers)
+        return max(0.0, self.threads_in(*LOCK_STATES) - parked)
 
     @cached_property
     def outbound_sockets(self) -> float:

@@ -67,6 +67,7 @@ class ProcessUse:
     files: Mapping[str, float] = field(default_factory=dict)  # regular files seen open: share of the looks
     loop_states: Mapping[str, float] | None = None  # share of the looks in each state, of the loop's thread
     thread_states: Mapping[str, float] = field(default_factory=dict)  # mean number of other threads in each
+    parked_threads: int = 0  # that waited for a lock or queue before the load and at every look during it
 
 
 @dataclass(frozen=True, slots=True)

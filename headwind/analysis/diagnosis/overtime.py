@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from headwind.analysis.diagnosis.computing import opens_per_request
 from headwind.analysis.diagnosis.environment import evidence
-from headwind.analysis.diagnosis.facts import Facts, latencies_s
+from headwind.analysis.diagnosis.facts import Facts
 from headwind.analysis.diagnosis.model import Cause
-from headwind.analysis.diagnosis.observations import Answer, Load
+from headwind.analysis.diagnosis.observations import Load
 
 CONNECTION_COST_S = 0.0002  # CPU to accept, set up and close one connection in the common Python servers
 
@@ -70,15 +68,19 @@ def proxy_no_keepalive(facts: Facts) -> Cause | None:
 
 
 def growth(load: Load | None) -> tuple[float, float] | None:
-    """(bytes grown over the last 60 % of the load, bytes per request there), all workers together."""
+    """(bytes grown over the last 60 % of the load, bytes per request there), all workers together.
+
+    Memory that goes up and down, as a cache that is emptied does, counts by its lesser half.
+    """
     if load is None:
         return None
-    total, whole = 0.0, 0
+    total, whole = 0.0, False
     for process in load.counters.processes:
         steps = process.rss_bytes
         if len(steps) >= 5:
-            total += steps[-1] - steps[int(0.4 * len(steps))]
-            whole = max(whole, len(steps))
+            start, middle = int(0.4 * len(steps)), int(0.7 * len(steps))
+            total += 2 * min(steps[middle] - steps[start], steps[-1] - steps[middle])
+            whole = True
     requests = 0.6 * load.requests
     return (total, total / requests) if whole and requests else None
 
@@ -183,41 +185,9 @@ def cold_start(facts: Facts) -> Cause | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Kinds:
-    """Two groups of latencies."""
-
-    fast_s: float
-    slow_s: float
-    share_slow: float
-
-
-def _split(answers: Sequence[Answer]) -> Kinds | None:
-    """The widest gap between neighbouring latencies, where both sides have 3 % and at least 4 answers."""
-    rows = [row for row in answers if row.kind == "endpoint" and row.latency_s is not None]
-    found = latencies_s(rows)
-    edge = max(4, int(0.03 * len(found)))
-    if len(found) < 24 or len(found) <= 2 * edge:
-        return None
-    at = max(range(edge, len(found) - edge + 1), key=lambda i: found[i] / max(found[i - 1], 1e-5))
-    if found[at] < 2.5 * found[at - 1] or found[at] - found[at - 1] < 0.004:
-        return None
-    # Slow ones that come all at once belong to a stall, a limiter or a warm-up, not to a kind of request.
-    slow = [index for index, row in enumerate(rows) if (row.latency_s or 0.0) >= found[at]]
-    thirds = [sum(i * len(rows) <= 3 * index < (i + 1) * len(rows) for index in slow) for i in range(3)]
-    if min(thirds) < 0.3 * len(slow) / 3:
-        return None
-    return Kinds(statistics.median(found[:at]), statistics.median(found[at:]), len(slow) / len(rows))
-
-
-def kinds(facts: Facts) -> Kinds | None:
-    base = facts.seen.unloaded
-    return _split(base.endpoint) or (_split(base.paced) if len(base.endpoint) < 60 else None)
-
-
 def two_kinds(facts: Facts) -> Cause | None:
     """The same request is sometimes far more expensive, with nothing in between, even without load."""
-    found = kinds(facts)
+    found = facts.kinds
     if found is None:
         return None
     time_share = found.share_slow * found.slow_s

@@ -196,7 +196,7 @@ def batch_window(facts: Facts) -> Cause | None:
     )
     cpu = facts.unloaded_cpu_s
     wanted = 0.45 if len(facts.workers) <= 1 else 0.3  # a pair may meet two workers
-    if together < wanted * len(whole) or (cpu is not None and cpu > 0.5 * service):
+    if together < wanted * len(whole) or (cpu is not None and cpu > 0.4 * service):
         return None
     return Cause(
         "batch_window",

@@ -1,0 +1,40 @@
+"""Two kinds of request among the answers of one endpoint: latencies in two groups with nothing between."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headwind.analysis.diagnosis.observations import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Two groups of latencies."""
+
+    fast_s: float
+    slow_s: float
+    share_slow: float
+
+    @property
+    def mean_s(self) -> float:
+        return self.share_slow * self.slow_s + (1 - self.share_slow) * self.fast_s
+
+
+def split(answers: Sequence[Answer]) -> Kinds | None:
+    """The widest gap between neighbouring latencies, where both sides have 3 % and at least 4 answers."""
+    rows = [row for row in answers if row.kind == "endpoint" and row.latency_s is not None]
+    found = sorted(row.latency_s or 0.0 for row in rows)
+    edge = max(4, int(0.03 * len(found)))
+    if len(found) < 24 or len(found) <= 2 * edge:
+        return None
+    at = max(range(edge, len(found) - edge + 1), key=lambda i: found[i] / max(found[i - 1], 1e-5))
+    if found[at] < 2.5 * found[at - 1] or found[at] - found[at - 1] < 0.004:
+        return None
+    # Slow ones that come all at once belong to a stall, a limiter or a warm-up, not to a kind of request.
+    slow = [index for index, row in enumerate(rows) if (row.latency_s or 0.0) >= found[at]]
+    thirds = [sum(i * len(rows) <= 3 * index < (i + 1) * len(rows) for index in slow) for i in range(3)]
+    if min(thirds) < 0.3 * len(slow) / 3:
+        return None
+    return Kinds(statistics.median(found[:at]), statistics.median(found[at:]), len(slow) / len(rows))

@@ -1,0 +1,75 @@
+"""Which interventions are worth their load: those that decide between causes that are still open. Pure."""
+
+from __future__ import annotations
+
+from headwind.analysis.diagnosis import computing, environment, pauses, waiting
+from headwind.analysis.diagnosis.facts import Facts, starved
+from headwind.analysis.diagnosis.observations import Observations
+
+# Codes after which nothing that could be tried says anything about the server.
+HOPELESS = (
+    "no_answers",
+    "generator_limited",
+    "rate_limited",
+    "out_of_memory",
+    "worker_restarts",
+    "cpu_throttled",
+)
+
+
+def wanted(seen: Observations, *, may_start: bool, may_change: bool) -> list[str]:
+    """Kinds of intervention in order of worth: agent, threads, worker, copy, core.
+
+    `may_start`: copies of the server can be started; `may_change`: its processes may be changed.
+    """
+    if seen.full is None or seen.full.requests == 0:
+        return []
+    facts = Facts(seen)
+    named = {
+        cause.code
+        for cause in (
+            environment.generator_limited(facts),
+            environment.rate_limited(facts),
+            environment.out_of_memory(facts),
+            environment.worker_restarts(facts),
+            environment.cpu_throttled(facts),
+        )
+        if cause is not None
+    }
+    if named & set(HOPELESS) or facts.bad_share > 0.5:
+        return []
+    if starved(facts.counters):  # slices would compare the neighbours, but collections can be timed
+        return ["agent"] if may_start and seen.python and _agent_helps(facts) else []
+    kinds = _for_computing(facts) if facts.cpu_limited else _for_waiting(facts)
+    if may_start and seen.python and _agent_helps(facts):
+        kinds.insert(0, "agent")
+    needs_start = ("agent", "threads", "copy")
+    return [kind for kind in kinds if (may_start if kind in needs_start else may_change)]
+
+
+def _agent_helps(facts: Facts) -> bool:
+    """Whether stacks or collection times would decide something, or show a line to change."""
+    if facts.cpu_limited and not facts.trivial:
+        return True
+    found = pauses.find(facts)
+    if found.full or found.half:
+        return True
+    return any(
+        cause.code in ("blocking_in_event_loop", "log_backpressure", "serial_section")
+        for cause in waiting.waiting(facts)
+    )
+
+
+def _for_computing(facts: Facts) -> list[str]:
+    kinds = []
+    if computing.computes_in_parallel(facts):
+        kinds.append("threads")
+    elif not facts.trivial and len(facts.workers) < facts.counters.server_cpus:
+        kinds += ["worker", "copy"]
+    if not facts.trivial and not kinds and facts.counters.server_cpus > 1:
+        kinds.append("core")
+    return kinds
+
+
+def _for_waiting(facts: Facts) -> list[str]:
+    return ["copy"] if any(cause.certainty != "proved" for cause in waiting.waiting(facts)) else []

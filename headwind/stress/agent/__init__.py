@@ -1,0 +1,1 @@
+"""The agent that runs inside Python servers; its only module is found by Python under the name `sitecustomize`."""
