@@ -40,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     server.add_argument("--pid", type=int, help="a server that runs already, by its process id")
     server.add_argument("--port", type=int, help="for {port} (default: a free one)")
     server.add_argument(
+        "--workers", type=int, help="for {workers} and WEB_CONCURRENCY (default: as the command says)"
+    )
+    server.add_argument(
         "--intervene",
         action="store_true",
         help="allow changes (affinity, workers) to a server that Headwind did not start; all are undone",
@@ -105,6 +108,8 @@ def _write(options: argparse.Namespace, text: str) -> None:
 
 
 def _settings(options: argparse.Namespace, request: Request) -> Options:
+    if options.workers is not None and options.workers < 1:
+        raise UsageError("--workers must be at least 1.")
     if options.connections < 2:
         raise UsageError("--connections must be at least 2: a load is compared with half of it.")
     budget_s = duration(options.duration)
@@ -116,6 +121,7 @@ def _settings(options: argparse.Namespace, request: Request) -> Options:
     return Options(
         request=request,
         command=options.server_command,
+        workers=options.workers,
         pid=options.pid,
         connections=options.connections,
         budget_s=budget_s,

@@ -193,6 +193,7 @@ class Options:
 
     request: Request
     command: str | None = None
+    workers: int | None = None
     pid: int | None = None
     connections: int = 200
     budget_s: float = 60.0
@@ -206,6 +207,10 @@ def run(options: Options, interrupt: Interrupt, tell: Tell) -> tuple[Observation
     if options.command is not None:
         target.refuse_taken(port)
         tell("starting the server")
+        if options.workers is not None:
+            command = f"export WEB_CONCURRENCY={options.workers}; {options.command}"
+            options = replace(options, command=command.replace("{workers}", str(options.workers)))
+        assert options.command is not None
         with Launched(options.command, port, interrupt) as launched:
             return _diagnose(options, launched.server, interrupt, tell)
     roots = {options.pid} if options.pid is not None else find_by_port(port)

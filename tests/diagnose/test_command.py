@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from headwind.analysis.diagnosis import CODES
-from tests.diagnose.sick.cases import CASES
+from tests.diagnose.sick.cases import NAMED
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMED = {case.name: case for case in CASES}
 
 
 def diagnose(*arguments: str) -> subprocess.CompletedProcess[str]:

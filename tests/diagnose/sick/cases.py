@@ -124,3 +124,5 @@ CASES = [
         also=ONE_WORKER,
     ),
 ]
+
+NAMED = {case.name: case for case in CASES}
