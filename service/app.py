@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -196,9 +197,14 @@ def _app_from_environment() -> ASGIApp:
     try:
         settings = Settings.from_environment()
         model = load_model(settings.model_path)
+        app = create_app(settings, load=lambda _: model)
+        if sick := os.environ.get("SICK"):
+            from service.sickness import infect
+
+            app = infect(app, sick)
     except (SettingsError, ModelError) as error:
         sys.exit(str(error))
-    return create_app(settings, load=lambda _: model)
+    return app
 
 
 def __getattr__(name: str) -> ASGIApp:

@@ -33,7 +33,7 @@ from headwind.stress.interventions import (
 from headwind.stress.launch import Launched
 from headwind.stress.probes import load, probe
 from headwind.stress.requests import Request
-from headwind.stress.server import Server, find_by_port
+from headwind.stress.server import Server, locate
 
 Tell = Callable[[str], None]
 MINIMUM_S = 6.0  # of load: less decides nothing
@@ -131,6 +131,8 @@ def unloaded(session: Session) -> Unloaded:
         paced=paced,
         pairs=pairs,
         pair_offset_s=0.4 * service_s if pairs else None,
+        endpoint_requests=len(endpoint),
+        missing_requests=len(missing),
         endpoint_counters=endpoint_counters,
         missing_counters=missing_counters,
     )
@@ -213,8 +215,8 @@ def run(options: Options, interrupt: Interrupt, tell: Tell) -> tuple[Observation
         assert options.command is not None
         with Launched(options.command, port, interrupt) as launched:
             return _diagnose(options, launched.server, interrupt, tell)
-    roots = {options.pid} if options.pid is not None else find_by_port(port)
-    return _diagnose(options, Server(port, roots), interrupt, tell)
+    server = Server(port, {options.pid}) if options.pid is not None else locate(port)
+    return _diagnose(options, server, interrupt, tell)
 
 
 def _diagnose(

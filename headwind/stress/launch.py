@@ -14,7 +14,7 @@ from typing import IO
 from headwind.errors import HeadwindError
 from headwind.stress import proc
 from headwind.stress.interrupt import Interrupt
-from headwind.stress.server import Server
+from headwind.stress.server import Server, locate
 from headwind.stress.threads import ProcessContext, state_of
 
 START_TIMEOUT_S = 90.0
@@ -77,6 +77,11 @@ class Launched:
                     "does the command take {port}?"
                 )
             self._pause(0.02)
+        if not self.server.refresh() & set(proc.inode_owners(proc.listeners(self.port))):
+            # Somebody else opened the port for it, as Docker does.
+            found = locate(self.port)
+            if found.roots:
+                self.server.port, self.server.roots = found.port, found.roots
         self._settle()
 
     def _settle(self) -> None:
@@ -109,7 +114,7 @@ class Launched:
 
     def stop(self) -> None:
         """SIGTERM to the whole session, SIGKILL after five seconds to whatever is left."""
-        pids = self.server.refresh() | {self.process.pid}
+        pids = proc.tree({self.process.pid}) | {self.process.pid}
         self._signal(signal.SIGTERM, pids)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_TIMEOUT_S)

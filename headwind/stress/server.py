@@ -31,7 +31,7 @@ class Server:
     def accept_drops(self) -> int:
         """Connections dropped at the server's listening sockets; where these are in another network namespace, the
         overflows of all sockets there."""
-        rows = listening(self.port)
+        rows = listening(self.port) if _namespace(self.netns) == _namespace("self") else []
         if rows and all(row.drops is not None for row in rows):
             return sum(row.drops or 0 for row in rows)
         return proc.tcp_counters(self.netns).get("ListenOverflows", 0)
@@ -81,11 +81,44 @@ class Server:
         return False
 
 
-def find_by_port(port: int) -> set[int]:
-    """The topmost processes that hold a socket listening on `port` here; empty where none is readable."""
+def locate(port: int) -> Server:
+    """The server that listens on `port` here; without processes where they belong to another user or machine.
+
+    Docker's own proxy at a published port is not the server: the process in the container behind it is.
+    """
     holders = set(proc.inode_owners(proc.listeners(port)))
+    for pid in holders:
+        behind = _behind_docker(pid)
+        if behind is not None:
+            return behind
     up = proc.parents()
-    return {pid for pid in holders if up.get(pid) not in holders}
+    return Server(port, {pid for pid in holders if up.get(pid) not in holders})
+
+
+def _behind_docker(pid: int) -> Server | None:
+    words = (proc.read_text(f"/proc/{pid}/cmdline") or "").split("\0")
+    if not words[0].endswith("docker-proxy"):
+        return None
+    given = dict(zip(words[1::2], words[2::2], strict=False))
+    address, port = given.get("-container-ip", ""), int(given.get("-container-port", "0"))
+    seen = {_namespace("self")}
+    for other in sorted(proc.parents()):
+        namespace = _namespace(other)
+        if namespace is None or namespace in seen:
+            continue
+        seen.add(namespace)
+        if f" {address}\n" in (proc.read_text(f"/proc/{other}/net/fib_trie") or ""):
+            up = proc.parents()
+            holders = set(proc.inode_owners(proc.listeners(port, other)))
+            return Server(port, {found for found in holders if up.get(found) not in holders})
+    return None
+
+
+def _namespace(pid: int | str) -> str | None:
+    try:
+        return str(Path(f"/proc/{pid}/ns/net").readlink())
+    except OSError:
+        return None
 
 
 def ports_of(pid: int) -> list[int]:

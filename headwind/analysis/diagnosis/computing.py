@@ -121,8 +121,8 @@ def read_per_request(facts: Facts) -> float | None:
         rows = [process.read_bytes for process in counters.processes if process.read_bytes is not None]
         return sum(rows) / requests if rows else None
 
-    own = each(base.endpoint_counters, len(base.endpoint))
-    other = each(base.missing_counters, len(base.missing)) or 0.0
+    own = each(base.endpoint_counters, facts.alone)
+    other = each(base.missing_counters, facts.missing_alone) or 0.0
     return None if own is None else own - (other if facts.missing_is_404 else 0.0)
 
 
@@ -167,11 +167,14 @@ def opens_per_request(facts: Facts) -> tuple[float, float] | None:
     """Connections that the server itself opened for each request alone: (endpoint, 404)."""
     base = facts.seen.unloaded
     found = []
-    for counters, rows in ((base.endpoint_counters, base.endpoint), (base.missing_counters, base.missing)):
+    for counters, rows, requests in (
+        (base.endpoint_counters, base.endpoint, facts.alone),
+        (base.missing_counters, base.missing, facts.missing_alone),
+    ):
         if counters is None or counters.active_opens is None or len(rows) < 5:
             return None
-        ours = sum(row.connect_s is not None for row in rows)
-        found.append(max(0.0, (counters.active_opens - ours) / len(rows)))
+        ours = sum(row.connect_s is not None for row in rows) / len(rows)
+        found.append(max(0.0, counters.active_opens / requests - ours))
     return found[0], found[1]
 
 
@@ -181,7 +184,7 @@ def _spawns(facts: Facts) -> Cause | None:
     )
     base = facts.seen.unloaded
     created = base.endpoint_counters.processes_created if base.endpoint_counters is not None else None
-    each = created / len(base.endpoint) if created is not None and base.endpoint else 0.0
+    each = created / facts.alone if created is not None and facts.alone else 0.0
     if waiting < 0.4 or each < 0.8:
         return None
     return _repeated(

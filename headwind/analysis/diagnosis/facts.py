@@ -188,15 +188,25 @@ class Facts:
     def cpu_per_request_s(self) -> float | None:
         return self.server_cpu_s / self.full.requests if self.full.requests else None
 
+    @property
+    def alone(self) -> int:
+        """Requests one after the other without load."""
+        return self.seen.unloaded.endpoint_requests or len(self.seen.unloaded.endpoint)
+
+    @property
+    def missing_alone(self) -> int:
+        """404s one after the other without load."""
+        return self.seen.unloaded.missing_requests or len(self.seen.unloaded.missing)
+
     @cached_property
     def unloaded_cpu_s(self) -> float | None:
         """Server CPU of one request, alone."""
-        return _cpu_each(self.seen.unloaded.endpoint_counters, len(self.seen.unloaded.endpoint))
+        return _cpu_each(self.seen.unloaded.endpoint_counters, self.alone)
 
     @cached_property
     def missing_cpu_s(self) -> float | None:
         """Server CPU of one 404, alone."""
-        return _cpu_each(self.seen.unloaded.missing_counters, len(self.seen.unloaded.missing))
+        return _cpu_each(self.seen.unloaded.missing_counters, self.missing_alone)
 
     def runnable(self, process: ProcessUse) -> float:
         """Mean number of its threads on a CPU or waiting for one; without thread states, by its CPU time."""

@@ -146,6 +146,8 @@ class Unloaded:
     burst: tuple[Answer, ...] = ()  # many at once
     pairs: tuple[Answer, ...] = ()  # two, half a service time apart; `group` joins them
     pair_offset_s: float | None = None
+    endpoint_requests: int = 0  # how many there were: recorded observations may hold fewer
+    missing_requests: int = 0
     endpoint_counters: Counters | None = None
     missing_counters: Counters | None = None
 

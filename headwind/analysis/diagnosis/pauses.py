@@ -202,7 +202,7 @@ def _by_requests(facts: Facts, found: Pauses) -> bool:
     busy = [stall.busy_cores for stall in found.full if stall.busy_cores is not None]
     if not busy or statistics.mean(busy) < 0.7 or facts.seen.agent is not None:
         return False
-    alone_requests = len(facts.seen.unloaded.endpoint)
+    alone_requests = facts.alone
     each = facts.full.requests / len(found.full)
     expected_by_clock = found.alone_s * len(found.full) / facts.full.duration_s
     expected_by_count = alone_requests / each
