@@ -31,6 +31,8 @@ class Launched:
     ) -> None:
         self.port = port
         self._interrupt = interrupt
+        # Nothing that was here before is ever taken for ours, nor signalled.
+        self._before = set(proc.parents())
         self._log: IO[bytes] = tempfile.TemporaryFile(prefix="headwind-server-")  # noqa: SIM115
         line = command.replace("{port}", str(port)).replace("{workers}", str(os.cpu_count() or 1))
         self.process = subprocess.Popen(
@@ -79,9 +81,12 @@ class Launched:
             self._pause(0.02)
         if not self.server.refresh() & set(proc.inode_owners(proc.listeners(self.port))):
             # Somebody else opened the port for it, as Docker does.
-            found = locate(self.port)
-            if found.roots:
-                self.server.port, self.server.roots = found.port, found.roots
+            while time.monotonic() < deadline:
+                found = locate(self.port)
+                if found.roots and not found.roots & self._before:
+                    self.server.port, self.server.roots = found.port, found.roots
+                    break
+                self._pause(0.1)
         self._settle()
 
     def _settle(self) -> None:
@@ -114,14 +119,17 @@ class Launched:
 
     def stop(self) -> None:
         """SIGTERM to the whole session, SIGKILL after five seconds to whatever is left."""
-        pids = proc.tree({self.process.pid}) | {self.process.pid}
+        pids = (self.server.refresh() | proc.tree({self.process.pid}) | {self.process.pid}) - self._before
         self._signal(signal.SIGTERM, pids)
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(STOP_TIMEOUT_S)
-        left = {pid for pid in pids if proc.stat(f"/proc/{pid}") is not None}
-        self._signal(signal.SIGKILL, left)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while time.monotonic() < deadline and (self.process.poll() is None or self._alive(pids)):
+            time.sleep(0.02)
+        self._signal(signal.SIGKILL, self._alive(pids))
         self.process.wait()
         self._log.close()
+
+    def _alive(self, pids: set[int]) -> set[int]:
+        return pids & proc.parents().keys() - {os.getpid()}
 
     def _signal(self, number: signal.Signals, pids: set[int]) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -111,7 +111,7 @@ def _behind_docker(pid: int) -> Server | None:
             up = proc.parents()
             holders = set(proc.inode_owners(proc.listeners(port, other)))
             return Server(port, {found for found in holders if up.get(found) not in holders})
-    return None
+    return Server(port, set())
 
 
 def _namespace(pid: int | str) -> str | None:

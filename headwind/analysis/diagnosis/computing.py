@@ -166,6 +166,14 @@ def _opens(facts: Facts) -> Cause | None:
 def opens_per_request(facts: Facts) -> tuple[float, float] | None:
     """Connections that the server itself opened for each request alone: (endpoint, 404)."""
     base = facts.seen.unloaded
+    # The counter is the whole network namespace's: without a connection of the server's own it says nothing.
+    seen = [
+        process.outbound_sockets or 0.0
+        for counters in (base.endpoint_counters, base.missing_counters, facts.counters)
+        for process in (counters.processes if counters is not None else ())
+    ]
+    if max(seen, default=0.0) < 0.05:
+        return 0.0, 0.0
     found = []
     for counters, rows, requests in (
         (base.endpoint_counters, base.endpoint, facts.alone),

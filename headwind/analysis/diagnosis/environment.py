@@ -129,6 +129,9 @@ def _held_back(facts: Facts) -> Cause | None:
         return None
     if facts.working_threads > 2 or (facts.loop_blocked or 0.0) > 0.3:
         return None
+    # A limiter leaves the server idle; one that is busy, or kept from the CPU, is slow for another reason.
+    if facts.noisy or max((facts.runnable(process) for process in facts.workers), default=0.0) > 0.5:
+        return None
     # A limiter spaces requests evenly; a request that is sometimes long (another illness) would lift the median's tail.
     slow = [value for value in latencies_of_paced(facts) if value > 5 * (facts.service_s or 0.0) + 0.02]
     if len(slow) > 0.15 * max(1, len(latencies_of_paced(facts))):
@@ -192,9 +195,8 @@ def noisy_host(facts: Facts) -> Cause | None:
     "CPU is what is short."""
     counters = facts.counters
     others = facts.others_cores
-    short = facts.idle_share < 0.12
     stolen = facts.steal_share >= 0.08
-    if not stolen and not (others >= 0.15 * counters.cpus and short):
+    if not stolen and not facts.noisy:
         return None
     # A server that waits for threads, locks or others is not short of CPU, whoever else uses it.
     if not facts.cpu_limited and not starved(counters):

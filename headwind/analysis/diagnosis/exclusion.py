@@ -173,7 +173,11 @@ def _restarts(facts: Facts) -> str | None:
 
 
 def _log(facts: Facts) -> str | None:
-    if not facts.counters.states_readable:
+    agent = facts.seen.agent
+    logging = agent.packages.get("logging", 0.0) if agent is not None else None
+    # A lock that threads wait for may be the log's own: only their stacks tell.
+    hidden = facts.lock_waiters > 2 and not facts.cpu_limited and logging is None
+    if not facts.counters.states_readable or hidden or (logging or 0.0) > 0.1:
         return None
     threads = facts.threads_in("log") + sum((row.loop_states or {}).get("log", 0.0) for row in facts.loops)
     return f"{threads:.2f} threads were writing to a pipe or flushing a file" if threads < 0.1 else None

@@ -272,6 +272,11 @@ class Facts:
         return others_cores(self.counters)
 
     @cached_property
+    def noisy(self) -> bool:
+        """Others use a good part of the CPU while none is idle."""
+        return self.others_cores >= 0.15 * self.counters.cpus and self.idle_share < 0.12
+
+    @cached_property
     def generator_share(self) -> float:
         return self.counters.generator_thread_cpu_s / self.counters.wall_s
 

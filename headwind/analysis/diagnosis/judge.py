@@ -52,12 +52,16 @@ ORDER = (
 EXPLAINS: dict[str, tuple[str, ...]] = {
     "out_of_memory": ("worker_restarts", "errors_served", "no_answers", "drift", "periodic_pause"),
     "worker_restarts": (
-        "errors_served",
-        "drift",
-        "periodic_pause",
-        "gc_pauses",
-        "load_imbalance",
-        "cpu_bound",
+        *(
+            "errors_served",
+            "drift",
+            "periodic_pause",
+            "gc_pauses",
+            "load_imbalance",
+            "cpu_bound",
+            "pure_delay",
+        ),
+        *("rate_limited", "serial_section", "connection_pool_limit", "workers_below_cores", "memory_growth"),
     ),
     "generator_limited": (
         "pure_delay",

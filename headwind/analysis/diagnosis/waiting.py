@@ -275,8 +275,13 @@ def _lock_or_pool(facts: Facts) -> Cause | None:
     threaded = working + waiters > 3 * len(facts.workers) or working > 1.5
     if slots < 0.5:
         return None
+    computing = facts.unloaded_cpu_s is not None and facts.unloaded_cpu_s > 0.5 * (facts.service_s or 0.0)
+    if computing and waiters < 1.5:
+        return None  # what is in service at once computes, and nobody is seen to wait
     if slots < 1.6 or (each < 1.35 and (waiters > 2 * working or not threaded)):
         return _serial(facts, slots, waiters, working)
+    if threaded and facts.threads_in("client") > 0.5 * working:
+        return None  # threads that wait for a client's next request are free
     if threaded and working >= 0.7 * slots and waiters <= max(0.5 * working, 2.5 * len(facts.workers)):
         return _threads(facts, slots, working, waiters)
     return _pool(facts, slots, working, waiters)
@@ -284,7 +289,9 @@ def _lock_or_pool(facts: Facts) -> Cause | None:
 
 def _serial(facts: Facts, slots: float, waiters: float, working: float) -> Cause:
     seen = waiters > 2 and working <= 2 * len(facts.workers) + 0.5
-    certainty: Certainty = "proved" if seen else "likely"
+    copy = facts.intervention("copy")
+    doubled = copy is not None and (gain(copy) or 0.0) > 1.6
+    certainty: Certainty = "proved" if seen or doubled else "likely"
     return Cause(
         "serial_section",
         certainty,
@@ -329,10 +336,15 @@ def _threads(facts: Facts, slots: float, working: float, waiters: float) -> Caus
     )
 
 
-def _pool(facts: Facts, slots: float, working: float, waiters: float) -> Cause:
+def _pool(facts: Facts, slots: float, working: float, waiters: float) -> Cause | None:
     agrees = working >= 2 and abs(working - slots) <= 0.3 * slots and waiters > 0.5 * working
     sockets = facts.outbound_sockets >= 1.5 and abs(facts.outbound_sockets - slots) <= 0.3 * slots
-    certainty: Certainty = "proved" if agrees else "likely"
+    busy = max((facts.runnable(process) for process in facts.workers), default=0.0)
+    if not agrees and not sockets and (facts.noisy or busy > 0.7):
+        return None  # nothing was seen of the pool, and the CPU may be what is short
+    copy = facts.intervention("copy")
+    doubled = copy is not None and (gain(copy) or 0.0) > 1.6
+    certainty: Certainty = "proved" if agrees or doubled else "likely"
     return Cause(
         "connection_pool_limit",
         certainty,

@@ -65,4 +65,4 @@ class Many(ThreadingHTTPServer):
 
 if __name__ == "__main__":
     kind: type[HTTPServer] = HTTPServer if SICK == "single" else Many
-    kind(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    kind((os.environ.get("HOST", "127.0.0.1"), int(sys.argv[1])), Handler).serve_forever()
