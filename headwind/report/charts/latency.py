@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -107,7 +107,10 @@ def curves_of(run: Run) -> tuple[Curve, ...]:
     if run.histogram is not None and run.histogram.counts:
         corrected = redo_correction(run.histogram)
         measured = _curve("measured", run.histogram)
-        return (measured,) if corrected is run.histogram else (measured, _curve("as wrk prints", corrected))
+        if corrected is run.histogram:
+            return (measured,)
+        # wrk's percentiles are of what it recorded: the late answers are in none of them.
+        return (measured, _curve("as wrk prints", replace(corrected, late=0)))
     printed = run.latency.percentiles_s if run.latency else {}
     points = sorted((float(key) / 100, value) for key, value in printed.items() if float(key) < 100)
     return (Curve("as printed", tuple(points), dict(points)),) if points else ()
@@ -123,21 +126,26 @@ def percentile_figure(run: Run) -> Figure | None:
         "Latency by percentile",
         _summary(curves, unknown),
         (Panel(lambda width: _percentile_chart(curves, unknown, width)),),
-        _note(run, curves),
+        _note(run, curves, unknown),
         ("Percentile", *(curve.name.capitalize() for curve in curves)),
         _rows(curves, unknown),
     )
 
 
-def _note(run: Run, curves: tuple[Curve, ...]) -> str:
+def _note(run: Run, curves: tuple[Curve, ...], unknown: Unknown | None) -> str:
+    parts = []
     if len(curves) > 1:
-        return (
+        parts.append(
             "Measured: every answer once. As wrk prints: with the synthetic samples that it adds for requests "
             "which a slow answer kept from being sent."
         )
-    if curves and run.histogram is None and run.tool == "wrk":
-        return "As wrk printed them, synthetic samples included; the exact histogram was not recorded."
-    return ""
+    elif curves and run.histogram is None and run.tool == "wrk":
+        parts.append("As wrk printed them, synthetic samples included; the exact histogram was not recorded.")
+    if unknown and not curves:
+        parts.append("No percentile was printed: of the latencies only these two fields are known.")
+    if unknown and curves and curves[-1].name != "measured":
+        parts.append(f"Printed figures leave out the {words.share(unknown.share)} that came too late.")
+    return " ".join(parts)
 
 
 def _summary(curves: tuple[Curve, ...], unknown: Unknown | None) -> str:
@@ -172,70 +180,84 @@ def _rows(curves: tuple[Curve, ...], unknown: Unknown | None) -> tuple[tuple[str
     return tuple(rows)
 
 
-def _percentile_chart(curves: tuple[Curve, ...], unknown: Unknown | None, width: int) -> Drawing:
-    last = max([share for curve in curves for share, _ in curve.points], default=0.99)
-    right = max(1 / max(1 - last, 1e-9), 100.0 if unknown else 2.0)
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the axes span: tails 1 / (1 - share) from 1 to `right`, seconds from `bottom` to `top`."""
+
+    right: float
+    bottom: float
+    top: float
+
+
+def _frame(curves: tuple[Curve, ...], unknown: Unknown | None) -> Frame:
+    last = max([share for curve in curves for share, _ in curve.points], default=0.5)
     # The fastest hundredth would take half of a logarithmic axis and answer no question.
     seconds = [value for curve in curves for share, value in curve.points if share >= 0.01 and value > 0]
+    right = 1 / max(1 - last, 1e-9)
     if unknown:
-        seconds.append(unknown.above_s)
-    bottom, top = min(seconds, default=1e-3), max(seconds, default=1.0) * 1.25
-    top = max(top, bottom * 2, unknown.above_s * 2 if unknown else 0)
+        # Room to see the field and to read what stands in it.
+        right = max(right, 12 / unknown.share)
+        seconds += [unknown.above_s, unknown.above_s * (1.5 if curves else 2.5)]
+        seconds += [] if curves else [unknown.above_s / 2.5]
+    bottom, top = min(seconds, default=1e-3), max(seconds, default=1.0)
+    return Frame(max(right, 2.0), bottom * 0.8, max(top * 1.25, bottom * 2))
+
+
+def _percentile_chart(curves: tuple[Curve, ...], unknown: Unknown | None, width: int) -> Drawing:
+    frame = _frame(curves, unknown)
     x = alt.X(
         "tail:Q",
-        scale=alt.Scale(type="log", domain=[1, right], nice=False),
-        axis=alt.Axis(
-            values=tail_ticks(right),
-            labelExpr=TAIL_LABEL,
-            title=None,
-            grid=True,
-        ),
+        scale=alt.Scale(type="log", domain=[1, frame.right], nice=False),
+        axis=alt.Axis(values=tail_ticks(frame.right), labelExpr=TAIL_LABEL, title=None, grid=True),
     )
+    ticks = log_ticks(frame.bottom, frame.top)
     y = alt.Y(
         "seconds:Q",
-        scale=alt.Scale(type="log", domain=[bottom * 0.8, top], nice=False),
-        axis=alt.Axis(
-            title=None, labelExpr=duration_axis(), values=log_ticks(bottom * 0.8, top), minExtent=52
-        ),
+        scale=alt.Scale(type="log", domain=[frame.bottom, frame.top], nice=False),
+        axis=alt.Axis(title=None, labelExpr=duration_axis(), values=ticks, minExtent=52),
     )
-    layers = _unknown_layers(unknown, right, bottom * 0.8, top) if unknown else []
     names = [curve.name for curve in curves]
     paints = [colour("corrected" if name == "as wrk prints" else "measured") for name in names]
     rows = [
         {"tail": 1 / (1 - share), "seconds": value, "curve": curve.name}
         for curve in curves
         for share, value in curve.points
-        if value >= bottom
+        if value >= frame.bottom
     ]
     legend = alt.Legend(title=None, orient="top", symbolType="stroke") if len(names) > 1 else None
     paint = alt.Color("curve:N", scale=alt.Scale(domain=names, range=paints), legend=legend)
     base = alt.Chart(data(rows)).encode(x=x, y=y, color=paint)
+    layers = _fields(curves, unknown, frame) if unknown else []
     layers.append(base.mark_line())
     if curves and curves[0].name == "as printed":
         layers.append(base.mark_point(filled=True, size=46, opacity=1))
     return alt.layer(*layers).properties(width=width, height=CHART_HEIGHT)
 
 
-def _unknown_layers(unknown: Unknown, right: float, bottom: float, top: float) -> list[Drawing]:
-    """The part of the curve nobody measured: a shaded field from the limit up, not a line."""
-    start = min(1 / max(unknown.share, 1e-9), right)
-    field = {"tail": start, "right": right, "seconds": unknown.above_s, "top": top}
-    edge = {"tail": start, "seconds": bottom, "top": top}
-    middle: dict[str, Any] = {
-        "tail": (start * right) ** 0.5,
-        "seconds": (unknown.above_s * top) ** 0.5,
-        "label": f"unknown, above {words.seconds(unknown.above_s)}",
-    }
-    x, y = alt.X("tail:Q"), alt.Y("seconds:Q")
-    return [
-        alt.Chart(data([field]))
-        .mark_rect(fill=colour("unknown-soft"), stroke=colour("unknown"), strokeDash=[3, 3])
-        .encode(x=x, x2="right:Q", y=y, y2="top:Q"),
-        alt.Chart(data([edge]))
-        .mark_rule(stroke=colour("unknown"), strokeDash=[3, 3])
-        .encode(x=x, y=y, y2="top:Q"),
-        alt.Chart(data([middle])).mark_text(color=colour("chart-muted")).encode(x=x, y=y, text="label:N"),
-    ]
+def _fields(curves: tuple[Curve, ...], unknown: Unknown, frame: Frame) -> list[Drawing]:
+    """The part of the curve nobody measured: a field from the limit up, not a line. Where nothing else is known of
+    the other answers, a second field holds them: they came within the limit."""
+    start, limit = min(1 / max(unknown.share, 1e-9), frame.right), words.seconds(unknown.above_s)
+    fields = [(start, frame.right, unknown.above_s, frame.top, f"unknown, above {limit}")]
+    if not curves:
+        fields.append((1.0, start, frame.bottom, unknown.above_s, f"within {limit}"))
+    layers: list[Drawing] = []
+    for left, right, low, high, label in fields:
+        row = {"tail": left, "right": right, "seconds": low, "top": high}
+        middle: dict[str, Any] = {
+            "tail": (left * right) ** 0.5,
+            "seconds": (low * high) ** 0.5,
+            "label": label,
+        }
+        x, y = alt.X("tail:Q"), alt.Y("seconds:Q")
+        shade = colour("unknown-soft") if low == unknown.above_s else "transparent"
+        layers += [
+            alt.Chart(data([row]))
+            .mark_rect(fill=shade, stroke=colour("unknown"), strokeDash=[3, 3])
+            .encode(x=x, x2="right:Q", y=y, y2="top:Q"),
+            alt.Chart(data([middle])).mark_text(color=colour("chart-muted")).encode(x=x, y=y, text="label:N"),
+        ]
+    return layers
 
 
 def histogram_figure(run: Run) -> Figure | None:
