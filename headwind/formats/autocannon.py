@@ -244,8 +244,8 @@ def _answered(block: list[Field], codes: dict[str, int], text: str) -> int | Non
 
 def _stops_at(total: Field, text: str) -> bool:
     """Whether the text ends on the line of the total or inside the next, which would be that of the errors."""
-    rest = text[total.end + 1 :]
-    return total.cut or (rest.strip() != "" and "\n" not in rest)
+    rest = list(following(text, total, 2))
+    return total.cut or (len(rest) == 1 and rest[0].strip() != "")
 
 
 def _latency(cells: dict[str, str], rows: list[tuple[str, str]]) -> Latency:

@@ -24,6 +24,7 @@ _FRAME = re.compile(
     r"(?:[\s>#*/|\u2502;'\"`,\[\-]*|.{0,120}[|\u2502>\])\"'`]\s*|\s*(?:\S{1,80}\s+){1,2}|.{0,60}:\s+|[\d\s:.,TZ/+\-]+)"
     r"(?:[0-9]{1,15}k?\s)?"  # a number that belongs to the label: "51k requests in"
 )
+_OWN_NUMBER = re.compile(r"[0-9]{1,15}k?\s$")
 _MAX_GAP = (
     400  # lines between two fields of one run; progress output lies between, a different matter does not
 )
@@ -91,7 +92,8 @@ def fields(text: str, pattern: re.Pattern[str], *, framed: bool = True) -> Itera
     position, line, counted = 0, 1, 0
     length = len(text)
     while (match := pattern.search(text, position)) is not None:
-        start = max(text.rfind("\n", 0, match.start()), text.rfind(SOFT_END, 0, match.start())) + 1
+        start = text.rfind("\n", 0, match.start()) + 1
+        start = max(start, text.rfind(SOFT_END, start, match.start()) + 1)
         end_match = _ENDS.search(text, match.end())
         end = end_match.start() if end_match else length
         if match.end() == match.start():
@@ -133,7 +135,7 @@ def blocks(
 def following(text: str, field: Field, limit: int = 200) -> Iterator[str]:
     """The lines after a field's, without their ends and without the frame of the field's line, at most `limit`."""
     start = field.end + 1
-    frame = field.prefix.rstrip("\u2502 \t")
+    frame = _OWN_NUMBER.sub("", field.prefix).rstrip("\u2502 \t")
     for _ in range(limit):
         if start > len(text):
             return

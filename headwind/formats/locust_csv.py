@@ -71,9 +71,9 @@ def read(text: str) -> list[Run]:
 
 
 def _tables(text: str) -> Iterator[_Table]:
-    for match in _HEADER.finditer(text):
-        if "response time" not in match[0].lower():
-            continue
+    headers = [match for match in _HEADER.finditer(text) if "response time" in match[0].lower()]
+    line, counted = 1, 0
+    for match, end in zip(headers, [*(match.start() for match in headers[1:]), len(text)], strict=True):
         header = match[0]
         places = [header.find(title) for title in ("Type", "Method", "Timestamp", "Name", '"')]
         mark = min((place for place in places if place >= 0), default=0)
@@ -81,9 +81,10 @@ def _tables(text: str) -> Iterator[_Table]:
         delimiter = max(",;\t", key=header.count)
         names = next(csv.reader([header], delimiter=delimiter), [])
         columns = [_COLUMNS.get(name.strip().lower(), name.strip()) for name in names]
-        line = text.count("\n", 0, match.start()) + 1
+        line += text.count("\n", counted, match.start())
+        counted = match.start()
         table = _Table(columns, line, line)
-        _fill(table, text[match.end() + 1 :], prefix, delimiter)
+        _fill(table, text[match.end() + 1 : end], prefix, delimiter)
         if table.rows:
             yield table
 

@@ -111,7 +111,7 @@ def outcome(block: Block, text: str, rate_per_s: float | None, duration_s: float
     if first(block, "codes") is None or (not answered and not failed) or not (codes_end or fits):
         codes = messages = None
     elif first(block, "errors") is None:
-        messages = [] if fits or _goes_on(text[block[-1].end :], len(code_rows)) else None
+        messages = [] if fits or _goes_on(text, block[-1], len(code_rows)) else None
     elif not failed or not (messages_end or fits):
         messages = None
     elif _is_cut(first(block, "errors"), len(failed), text) and cause(failed[-1][0]) not in (
@@ -126,12 +126,12 @@ def outcome(block: Block, text: str, rate_per_s: float | None, duration_s: float
 def _rows(field: Field | None, text: str, row: re.Pattern[str]) -> tuple[list[tuple[str, str]], bool]:
     """The rows of a section, and whether something after them shows that there were no more."""
     found: list[tuple[str, str]] = []
-    pieces = list(following(text, field, 1000)) if field else []
-    for number, line in enumerate(pieces):
+    lines = following(text, field, 1000) if field else iter(())
+    for line in lines:
         match = row.match(line)
         if match is None:
-            last = number == len(pieces) - 1
-            return found, not last or (bool(line.strip()) and not line.strip().startswith("["))
+            more = next(lines, None) is not None
+            return found, more or (bool(line.strip()) and not line.strip().startswith("["))
         found.append((match[1], match[2]))
     return found, False
 
@@ -141,11 +141,13 @@ def _is_cut(field: Field | None, rows: int, text: str) -> bool:
     return field is not None and len(list(following(text, field, rows + 1))) == rows
 
 
-def _goes_on(rest: str, rows: int) -> bool:
+def _goes_on(text: str, field: Field, rows: int) -> bool:
     """Whether what follows a section of so many rows shows that no errors come: another text, or two blank lines,
     where the heading of the errors would have come after one."""
-    lines = [line.strip() for line in "\n".join(rest.split("\n", rows + 1)[rows + 1 :]).split("\n")]
-    return any(lines[:-1]) or len(lines) > 2 or not "Error distribution:".startswith(lines[-1])
+    lines = [line.strip() for line in following(text, field, rows + 4)][rows:]
+    return (
+        len(lines) > 2 or any(lines[:-1]) or (bool(lines) and not "Error distribution:".startswith(lines[-1]))
+    )
 
 
 def agrees(requests: int, rate_per_s: float | None, duration_s: float | None) -> bool:
