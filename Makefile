@@ -62,7 +62,17 @@ test: dev-env ## the whole test suite, with ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(PY) -m mypy
+ifeq ($(ARGS),)
+	@failed=0; \
+	$(PY) -m pytest -n 3 $(WAITING) || failed=$$?; \
+	$(PY) -m pytest $(WAITING:%=--ignore=%) || failed=$$?; \
+	exit $$failed
+else
 	@$(PY) -m pytest $(ARGS)
+endif
+
+# These tests wait for servers and wrk most of the time: three at once take half as long as one after the other.
+WAITING := tests/stress tests/lua
 
 compare: stress-env ## worker counts (or COMMANDs) against each other: WORKERS="1 2 4"
 	@$(PY) -m headwind compare $(server) --workers $(WORKERS) $(ARGS)
