@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shlex
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from headwind.errors import UsageError
 
@@ -83,4 +85,9 @@ def shown_header(name: str, template: str) -> str:
 
 def shown_command(words: list[str]) -> str:
     """A command line for people and files, quoted for a shell, without secrets."""
-    return scrub(shlex.join(words))
+    return scrub(relative(shlex.join(words)))
+
+
+def relative(text: str) -> str:
+    """Paths below the working directory as relative ones: a home folder is a user's name."""
+    return text.replace(f"{Path.cwd()}{os.sep}", "")

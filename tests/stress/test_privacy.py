@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,11 @@ def test_a_header_is_expanded_from_the_environment_only() -> None:
 def test_a_header_is_shown_without_its_value() -> None:
     assert privacy.shown_header("Authorization", "Bearer abc") == "Authorization: ***"
     assert privacy.shown_header("Authorization", "Bearer $T") == "Authorization: Bearer $T"
+
+
+def test_a_path_below_the_working_directory_is_shown_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = privacy.shown_command(["wrk", "-s", str(tmp_path / "load.lua"), "/usr/share/x.lua"])
+    assert shown == "wrk -s load.lua /usr/share/x.lua"
