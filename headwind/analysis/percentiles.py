@@ -6,11 +6,8 @@ import math
 from dataclasses import dataclass
 
 from headwind.analysis import closed_loop
-from headwind.analysis.context import Context
+from headwind.analysis.context import MAX_SLACK, Context
 from headwind.histogram import percentile_key
-
-# wrk prints three digits (`0.85ms` stands for up to 0.855 ms): a printed maximum may be 0.6 % too small.
-PRINTED_SLACK = 1.006
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ def _behind_correction(
             knots.append((percent, value, value))
             continue
         above = 100.0 - percent
-        chain = math.floor((latency.max_s * PRINTED_SLACK - value) / interval) + 1
+        chain = math.floor((latency.max_s * MAX_SLACK - value) / interval) + 1
         knots.append((100.0 - above / chain, value, math.inf))
         knots.append((max(0.0, 100.0 - above * (1 + added)), 0.0, value))
     return sorted(knots)

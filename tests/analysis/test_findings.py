@@ -460,6 +460,15 @@ def test_nothing_is_both_told_and_ruled_out(case: Case | Run) -> None:
     assert told.isdisjoint(row.code for row in excluded(judged_context, told))
 
 
+def test_late_answers_are_given_a_mean_only_where_they_alone_can_fill_the_gap() -> None:
+    def title(run: Run) -> str:
+        return next(finding.title for finding in judged(run) if finding.code == "mean_understated")
+
+    assert "(they took about 9.02 to 9.53 s each)" in title(SLOW)
+    # Three late answers cannot have waited for the missing 4,700 s of a run of 45 s.
+    assert "they took" not in title(slow(errors=errors(timeout=3)))
+
+
 ANSWERS = {
     "limited by the load generator": on(
         MASTER, Process(101, "server", 0.5), Process(200, "generator", 1.2, 0.97)

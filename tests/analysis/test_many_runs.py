@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from headwind.cli import main
@@ -51,7 +53,10 @@ def test_runs_written_as_they_come_are_judged_as_those_held_together(
     assert streamed["runs"] == held["runs"]
     assert streamed["gates"] == held["gates"]
     assert by_run(streamed["findings"]) == by_run(held["findings"])
-    assert streamed["schema"] == held["schema"]
+    schema = json.loads(files("headwind.report").joinpath("schemas/run.schema.json").read_text())
+    jsonschema.validate(
+        {**streamed, "runs": streamed["runs"][:50], "findings": streamed["findings"][:50]}, schema
+    )
     assert streamed["answer"].startswith("1,200 runs, from 61.8 to 1,300 requests per second")
 
 
