@@ -19,7 +19,7 @@ _EXACT = "headwind.wrk/1"
 
 def recognises(text: str) -> bool:
     """Whether a report of wrk may begin anywhere in the text; whether one does is for `read`."""
-    return any(string in text for string in BEGINNINGS) or "\t" in text or "&nbsp;" in text
+    return any(string in text for string in BEGINNINGS) or "\t" in text or "&" in text
 
 
 def read(text: str, source: str) -> list[Run]:
@@ -46,7 +46,7 @@ class Scanner:
     def feed(self, text: str, *, last: bool = False) -> Iterator[Run]:
         """The runs that end in this chunk of a cleaned text, in their order."""
         # Pastes from tables and editors have tabs where wrk has spaces.
-        text = text.replace("\t", " ").replace("&nbsp;", " ")
+        text = text.replace("\t", " ").replace("&nbsp;", " ").replace("&#160;", " ")
         self._text = self._text[self._position :] + text
         self._position = 0
         self._hits = dict.fromkeys(BEGINNINGS, -1)
@@ -85,7 +85,9 @@ class Scanner:
         return runs
 
     def _whole_report(self, start: int) -> list[Run] | None:
-        """The run of a report in wrk's plainest form, read at once."""
+        """The run of a report in wrk's plainest form, read at once, unless a command line before it may add to it."""
+        if self._text.find("wrk", self._back(start, MAX_GAP), start) >= 0:
+            return None
         number = self._number + self._text.count("\n", self._position, start)
         report = whole_report(self._text, start, number)
         if report is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headwind.formats.exact import attach_exact, parse_line
-from headwind.formats.wrk_draft import STATS_COLUMNS, Draft, Target, accepts, add, is_near
+from headwind.formats.wrk_draft import MAX_GAP, STATS_COLUMNS, Draft, Target, accepts, add, is_near
 from headwind.formats.wrk_finish import finish
 from headwind.formats.wrk_lines import Item, is_fence, items, service
 from headwind.run import Run
@@ -66,6 +66,7 @@ class _Thread:
     def __init__(self) -> None:
         self.fed = 0  # lines that came to this source
         self._draft: Draft | None = None
+        self._command: tuple[int, str] | None = None  # the last command line, and where it stood
         self._held: list[Draft] = []  # headers with nothing behind: cut runs, or the several URLs of one run
         self._done: list[Run] = []
         self._seen: dict[tuple[str, ...], None] = {}
@@ -125,6 +126,8 @@ class _Thread:
             self._begin_with_header(item)
         elif kind in ("part", "overall"):
             self._begin_part(item)
+        elif kind == "command":
+            self._command = (item.place, item.match["arguments"])
         elif kind == "foreign":
             if self._draft and not self._draft.has_threads:
                 self._draft.foreign = True
@@ -150,14 +153,21 @@ class _Thread:
         if add(fresh, item):
             self._finish()
             self._draft = fresh
+            fresh.command = self._take_command(item.place)
 
     def _begin_with_header(self, item: Item) -> None:
         self._hold_or_finish()
         self._draft = Draft(item.line, item.line, item.place, has_header=True, url=item.text("url"))
+        self._draft.command = self._take_command(item.place)
         if item.kind == "header":
             self._draft.planned = item.match["planned"]
         else:
             self._draft.making = item.match["making"]
+
+    def _take_command(self, place: int) -> str | None:
+        """The arguments of a command line close before a report that begins; each belongs to one report."""
+        command, self._command = self._command, None
+        return command[1] if command and place - command[0] <= MAX_GAP else None
 
     def _hold_or_finish(self) -> None:
         """A header came. One before it that has nothing behind may be one of several URLs of the same run."""

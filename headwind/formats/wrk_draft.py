@@ -9,6 +9,8 @@ from headwind.formats.wrk_lines import Item
 # Lines between two lines of one report, once its statistics began: annotations and blank lines fit.
 MAX_GAP = 15
 MAX_GAP_OF_ALL = 20 * MAX_GAP  # the same, where lines of other sources stand between
+MAX_SKIPPED = 4  # the same for wrk's last lines where statistics and totals are missing
+_AFTER_TOTALS = frozenset({"socket", "status", "per_second", "transfer"})
 STATS_COLUMNS = ("Avg", "Stdev", "Max", "+/-")
 
 
@@ -57,6 +59,7 @@ class Draft:
     has_per_second: bool = False
     transfer: str | None = None
     exact: str | None = None
+    command: str | None = None  # wrk's arguments, where the command line stands before the report
     foreign: bool = False
     interrupted: bool = False
     several_urls: bool = False
@@ -96,6 +99,10 @@ def accepts(draft: Draft, item: Item) -> bool:
         return False
     if draft.finished:
         return item.kind == "exact"
+    after_nothing = not (draft.has_totals or draft.has_stats or draft.latency is not None)
+    if item.kind in _AFTER_TOTALS and after_nothing and item.place - draft.place > MAX_SKIPPED:
+        # A script may print the same words while the load runs; wrk's own come close behind what they belong to.
+        return False
     match item.kind:
         case "threads":
             return not (draft.has_threads or draft.has_results or draft.calibrations)
@@ -156,16 +163,23 @@ def _without_share(words: list[str]) -> list[str]:
 
 def _latency(draft: Draft, item: Item) -> bool:
     tokens = item.tokens()
-    # Prose says "Latency 771.93us"; wrk's row has all its columns unless the text ends in it.
-    if len(tokens) < len(draft.columns) and not (item.cut_at is not None and draft.has_stats):
+    if not _is_row(draft, item, tokens):
         return False
     draft.latency = tokens
     return True
 
 
+def _is_row(draft: Draft, item: Item, tokens: list[str]) -> bool:
+    """Prose says "Latency 771.93us"; wrk's row has all its columns, the last of them maybe wrapped to another line,
+    unless the text ends in it."""
+    if not draft.has_stats:
+        return len(tokens) >= len(draft.columns)
+    return len(tokens) >= len(draft.columns) - 1 or item.cut_at is not None
+
+
 def _rate(draft: Draft, item: Item) -> bool:
     tokens = item.tokens()
-    if len(tokens) < len(draft.columns) and not (item.cut_at is not None and draft.has_stats):
+    if not _is_row(draft, item, tokens):
         return False
     draft.rate = tokens
     return True
@@ -204,7 +218,8 @@ def _requests(draft: Draft, item: Item) -> bool:
     runtime = item.match["runtime"]
     decimals = runtime.rstrip("smhu").partition(".")[2]
     # wrk has two decimals, Hyperfoil three; go-wrk prints Go's durations (59.679437388s).
-    if len(decimals) > 3 or (item.match["read"] is None and item.cut_at is None):
+    in_report = item.cut_at is not None or draft.has_stats or draft.latency is not None
+    if len(decimals) > 3 or (item.match["read"] is None and not in_report):
         return False
     draft.has_totals = True
     draft.requests = item.text("requests")

@@ -21,7 +21,7 @@ _TIME = r"([0-9]{1,6}\.[0-9]{2})(us|ms|s)"
 _RATE = r"([0-9]{1,6}\.[0-9]{2})([kMG]?)"
 _SHARE = r"([0-9]{1,3}\.[0-9]{2})%"
 _REPORT = re.compile(
-    r"Running ([0-9]{1,7}[sm]) test @ ([^\s\\<;\[|]+)\n"
+    r"Running ([0-9]{1,7}[sm]) test @ ([^\s\\<;\[|\"`]+)\n"
     r"  ([0-9]{1,9}) threads and ([0-9]{1,9}) connections\n"
     r"  Thread Stats   Avg      Stdev     Max   \+/- Stdev\n"
     rf"    Latency +{_TIME} +{_TIME} +{_TIME} +{_SHARE}\n"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from headwind.formats import units
 from headwind.formats.text import safe_url
+from headwind.formats.wrk_command import understood
 from headwind.formats.wrk_draft import Draft
 from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, ReadWarning, Run, ThreadRate
 
@@ -38,7 +39,14 @@ def finish(draft: Draft) -> Run:
     planned_s, rounded = planned_duration(draft.planned) if draft.planned else (None, None)
     if rounded:
         note.warnings.append(rounded)
-    is_wrk2 = draft.calibrations > 0 or draft.hdr or draft.several_urls or _is_wrk2_rate(draft.rate)
+    command = understood(draft.command, draft.url, draft.threads, draft.connections)
+    is_wrk2 = (
+        command.rate_per_s is not None
+        or draft.calibrations > 0
+        or draft.hdr
+        or draft.several_urls
+        or _is_wrk2_rate(draft.rate)
+    )
     requests = units.whole(draft.requests) if draft.requests else None
     duration_s = _duration(draft.runtime, note)
     clock_broke = any(warning.code == "impossible_duration" for warning in note.warnings)
@@ -57,6 +65,8 @@ def finish(draft: Draft) -> Run:
         planned_duration_s=planned_s,
         threads=units.whole(draft.threads) if draft.threads else None,
         connections=units.whole(draft.connections) if draft.connections else None,
+        rate_target_per_s=command.rate_per_s,
+        timeout_s=command.timeout_s,
         requests=requests,
         duration_s=duration_s,
         bytes_read=_size(draft.read),
@@ -281,6 +291,12 @@ def _count(token: str, note: Notes) -> int | None:
 def _with_late(run: Run, note: Notes) -> Run:
     """Timeouts are answers that came late, above a limit that wrk prints nowhere: its default, unless Max is higher."""
     slowest = run.latency.max_s if run.latency else None
+    if run.timeout_s is not None:
+        if slowest is None or slowest <= run.timeout_s + (
+            SLOWEST_IN_DEFAULT_TIMEOUT_S - WRK_DEFAULT_TIMEOUT_S
+        ):
+            return replace(run, late_threshold_s=run.timeout_s, late=run.errors.timeout)
+        run = replace(run, timeout_s=None)  # the command line is another run's
     if slowest is not None and slowest > SLOWEST_IN_DEFAULT_TIMEOUT_S:
         note(
             "timeout_not_default",

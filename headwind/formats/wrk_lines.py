@@ -17,8 +17,9 @@ _TIME_UNIT = r"(?:us|ms|s|m|h|[µμ]s|Âµs|Î¼s|┬╡s|╬╝s|[?\ufffd]s)"
 _DURATION = rf"(?:[-+]?(?:nan|inf)|[0-9]+(?:\.[0-9]+)?){_TIME_UNIT}?"
 TOKEN = re.compile(
     rf" *([-+]?(?:nan|inf)(?:{_TIME_UNIT}|%|(?![A-Za-z]))"
-    # Two decimals end a number, so that touching columns (1000.00ms1000.00ms) come apart.
-    rf"|[0-9]+(?:\.[0-9]{{1,3}})?(?:{_TIME_UNIT}(?![A-Za-z])|[kKMGTP](?![A-Za-z])|%)?)"
+    # Two decimals end a number that the next one touches (1000.00ms1000.00ms has a unit between, 849.99849.99 not).
+    r"|(?:[0-9]+\.[0-9]{2}(?=[0-9]+\.[0-9])|[0-9]+(?:\.[0-9]{1,9})?)"
+    rf"(?:{_TIME_UNIT}(?![A-Za-z])|[kKMGTP](?![A-Za-z])|%)?)"
 )
 
 
@@ -37,21 +38,22 @@ def _pattern(kind: str, literal: str, shape: str, *, before: int = 0) -> _Patter
 
 
 # A row's columns are read by `Item.tokens`, so that a row cut anywhere still gives the columns that are whole.
+_URL = r"[^\s\"`\\]*"
 _NOT_IN_WORD = r"(?<![A-Za-z0-9])"
 _PATTERNS = (
     _pattern(
         "header",
         "test @",
-        rf"{_NOT_IN_WORD}Running +(?P<planned>[0-9]+(?:\.[0-9]+)?[smh]) +test @ *(?P<url>\S*)",
+        rf"{_NOT_IN_WORD}Running +(?P<planned>[0-9]+(?:\.[0-9]+)?[smh]) +test @ *(?P<url>{_URL})",
         before=40,
     ),
     _pattern(
         "making",
         "requests to",
-        rf"{_NOT_IN_WORD}Making +(?P<making>[0-9]+) +requests to +(?P<url>\S*)",
+        rf"{_NOT_IN_WORD}Making +(?P<making>[0-9]+) +requests to +(?P<url>{_URL})",
         before=40,
     ),
-    _pattern("part", "Test Results @", rf"{_NOT_IN_WORD}Test Results @ *(?P<url>\S*)", before=1),
+    _pattern("part", "Test Results @", rf"{_NOT_IN_WORD}Test Results @ *(?P<url>{_URL})", before=1),
     _pattern("overall", "Overall Statistics", r"-Overall Statistics-", before=1),
     _pattern(
         "threads",
@@ -95,6 +97,7 @@ _PATTERNS = (
     _pattern("summary", "#[", r"#\[(?P<name>Mean|Max|Buckets)(?P<figures>[^\]\n]*)\]?"),
     _pattern("spectrum", "TotalCount", r"Percentile +TotalCount", before=40),
     _pattern("exact", "headwind.wrk/1", r"headwind\.wrk/1 +(?P<exact>\{[^\n]*)"),
+    _pattern("command", "wrk", r"(?<![\w.-])wrk2? +(?P<arguments>-[^\n]*)", before=1),
     _pattern("foreign", "goroutine(s)", r"goroutine\(s\) running"),
 )
 # These two look like much else, so they are asked only where a table is open.
@@ -114,6 +117,7 @@ _FENCE = re.compile(r"[^A-Za-z0-9]*(?:```|~~~|</pre>|</code>)[^A-Za-z0-9]*[a-z]{
 _COMPOSE = re.compile(r" *([A-Za-z0-9][A-Za-z0-9_.-]{0,62}) *\|(?: |$)")
 # JSON in JSON doubles its backslashes; more than four of them are no escape, and counting them all takes time.
 _ESCAPED_BREAK = re.compile(r"\\{1,4}r\\{1,4}n|\\{1,4}[nr]")
+_COLOUR = re.compile(r"(?:\x1b|\\{1,4}(?:x1[bB]|033|e|u001[bB]))?\[(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,4})?m")
 _ESCAPED_CHARACTER = re.compile(r"\\{1,4}u([0-9A-Fa-f]{4})")
 _HTML_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?pre|/h[1-6])(?:\s[^<>]{0,200})?/?>", re.I)
 _HTML_TAG = re.compile(
@@ -196,9 +200,12 @@ def _matches(pattern: _Pattern, piece: str) -> Iterator[tuple[int, str, re.Match
 
 def _logical(line: str) -> list[str]:
     """The lines that one physical line stands for."""
+    if "[" in line:  # colours of which the log kept all but the escape character, or spelled it
+        line = _COLOUR.sub("", line)
     if "\\" in line:
         line = _ESCAPED_CHARACTER.sub(lambda match: chr(int(match[1], 16)), line)
         line = _ESCAPED_BREAK.sub("\n", line).replace("\\t", " ").replace('\\"', '"').replace("\\/", "/")
+        line = line.replace("\\%", "%")  # LaTeX
     if "<" in line:
         line = _HTML_TAG.sub("", _HTML_BREAK.sub("\n", line))
     if "&" in line and ";" in line:

@@ -75,6 +75,7 @@ NOISE_LINES = st.sampled_from(
         "",
         "   ",
         "$ wrk -t4 -c200 -d45s --latency http://localhost:8000/",
+        "$ wrk --timeout 9s",
         "Completed 100 requests",
         "Average latency: 512985.55882353ms",
         "Requests/sec: 92.259061981615",

@@ -112,3 +112,85 @@ def test_an_answer_slower_than_the_default_timeout_proves_another_timeout() -> N
 def test_figures_that_do_not_fit_together_are_told() -> None:
     assert "totals_disagree" in codes(only(SATURATED.replace("61.82", "71.82")))
     assert "totals_disagree" not in codes(only(SATURATED))
+
+
+def test_log_lines_of_json_are_read_by_their_messages() -> None:
+    lines = "".join(f'{{"message":"{line}","level":"info"}}\n' for line in SATURATED.splitlines())
+    run = only(lines)
+    assert (run.url, run.connections, run.requests) == ("http://localhost:8000/v1/prediction", 200, 2788)
+    assert run.latency == only(SATURATED).latency
+    docker = "".join(f'{{"log":"{line}\\n","stream":"stdout"}}\n' for line in SATURATED.splitlines())
+    assert only(docker).requests_per_s == 61.82
+
+
+def test_colours_without_their_escape_character_are_none_of_the_text() -> None:
+    for colour in ("[32m", "\\u001b[1;32m", "\\x1b[0m", "\\033[0m"):
+        assert only("".join(f"{colour}{line}[0m\n" for line in SATURATED.splitlines())).requests == 2788
+
+
+def test_what_a_script_prints_during_the_load_is_not_wrks() -> None:
+    header, rest = SATURATED.split("  Thread Stats", 1)
+    noise = "tick\n" * 9 + "Requests/sec: 11.11\nTransfer/sec: 1.00KB\nNon-2xx or 3xx responses: 5\n"
+    run = only(f"{header}{noise}  Thread Stats{rest}")
+    assert (run.requests_per_s, run.bytes_per_s, run.errors.status) == (61.82, None, 0)
+
+
+def test_a_row_that_was_wrapped_keeps_its_values() -> None:
+    run = only(SATURATED.replace("   71.26%", "\n71.26%"))
+    assert run.latency == Latency(mean_s=1.46, stdev_s=0.30913, max_s=2.0)
+
+
+def test_latex_escapes_its_percent_signs() -> None:
+    assert only(SATURATED.replace("%", "\\%")).latency == only(SATURATED).latency
+
+
+def test_go_wrk_autocannon_and_prose_are_no_runs() -> None:
+    for text in (
+        "Running 60s test @ http://x\n  10 goroutine(s) running concurrently\n1557674 requests in 59.679437388s,"
+        " 1.47GB read\nRequests/sec:\t\t26100.68\nTransfer/sec:\t\t25.29MB\n",
+        "Running 10s test @ http://localhost:3000\n10 connections\n\n440 requests in 10.02s, 50.2 kB read\n",
+        "We ran it with 4 threads and 200 connections: Latency 1.46s, max 2.00s, 50% below.\n",
+        "| Latency | 1.46s | 309.13ms | 2.00s | 71.26% |\n| Req/Sec | 21.25 | 24.38 | 232.00 | 90.89% |\n",
+        "Statistics        Avg      Stdev        Max\n  Latency       5.02ms     0.87ms   106.53ms\n",
+        "  2788 requests in 45.10s, 381.17KB read\nRequests/sec:     61.82\nTransfer/sec:      8.45KB\n",
+    ):
+        assert read_text(text, "text", tool="wrk") == []
+
+
+def test_prose_that_repeats_a_report_is_no_second_run() -> None:
+    repeated = "".join(f"`{line.strip()}` means\n\n" for line in SATURATED.splitlines()[3:])
+    assert [run.lines for run in read_text(f"{SATURATED}\n```\n\n{repeated}", "text")] == [(1, 8)]
+
+
+def test_two_urls_of_one_wrk2_are_one_run() -> None:
+    header = "Running 30s test @ http://{}\n  2 threads and 100 connections\n\n"
+    stats = "-----Overall Statistics-----\n  Thread Stats   Avg      Stdev     99%   +/- Stdev\n"
+    tail = SATURATED.split("Stdev\n", 1)[1].replace("  2788", "  Overall 2788")
+    run = only(header.format("a") + header.format("b") + stats + tail)
+    assert (run.url, run.threads, run.connections, run.requests) == (None, 4, 200, 2788)
+    assert run.latency is not None
+    assert (run.latency.max_s, run.latency.percentiles_s) == (None, {"99": 2.0})
+    assert [run.url for run in read_text(header.format("a") + header.format("b"), "text")] == [
+        "http://a",
+        "http://b",
+    ]
+
+
+def test_the_command_line_before_a_report_tells_the_timeout_and_the_rate() -> None:
+    command = "$ wrk -t4 -c200 -d45s --timeout 5s http://localhost:8000/v1/prediction\n"
+    run = only(command + SATURATED)
+    assert (run.tool, run.timeout_s, run.late_threshold_s, run.late) == ("wrk", 5.0, 5.0, 613)
+    run = only(command.replace("--timeout 5s", "-R2k") + SATURATED)
+    assert (run.tool, run.rate_target_per_s, run.late) == ("wrk2", 2000.0, None)
+
+
+def test_a_command_line_of_another_run_tells_nothing() -> None:
+    for command in (
+        "wrk -t2 -c200 --timeout 5s {}\n",
+        "wrk -t4 -c200 --timeout 5s http://other/\n",
+        "wrk -R9 {}" + "\n" * 20,
+    ):
+        run = only(command.format("http://localhost:8000/v1/prediction") + SATURATED)
+        assert (run.tool, run.timeout_s, run.rate_target_per_s) == ("wrk", None, None)
+    slower = SATURATED.replace("2.00s", "7.50s")
+    assert only(f"wrk --timeout 5s http://localhost:8000/v1/prediction\n{slower}").timeout_s is None

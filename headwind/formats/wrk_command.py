@@ -1,0 +1,41 @@
+"""What a command line in front of a report adds to it: wrk2's rate, and the timeout that wrk prints nowhere."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from headwind.formats import units
+
+_RATE = re.compile(r"(?:^|\s)(?:-R|--rate)[ =]?([0-9]+[kKMG]?)(?=\s|$)")
+_TIMEOUT = re.compile(r"(?:^|\s)(?:-T|--timeout)[ =]?([0-9]+[smh]?)(?=\s|$)")
+_THREADS = re.compile(r"(?:^|\s)(?:-t|--threads)[ =]?([0-9]+)(?=\s|$)")
+_CONNECTIONS = re.compile(r"(?:^|\s)(?:-c|--connections)[ =]?([0-9]+)(?=\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What of a command line wrk does not print again."""
+
+    rate_per_s: float | None = None
+    timeout_s: float | None = None
+
+
+def understood(
+    arguments: str | None, url: str | None, threads: str | None, connections: str | None
+) -> Command:
+    """The rate and the timeout of the command; nothing where it contradicts the report and so is not the report's."""
+    if not arguments:
+        return Command()
+    printed = ((_THREADS, threads), (_CONNECTIONS, connections))
+    others = any(
+        (match := shape.search(arguments)) and value and match[1] != value for shape, value in printed
+    )
+    if others or (url and url not in arguments):
+        return Command()
+    rate, timeout = _RATE.search(arguments), _TIMEOUT.search(arguments)
+    seconds = timeout[1] if timeout else ""
+    return Command(
+        units.count(rate[1]) if rate else None,
+        units.seconds(seconds if seconds[-1:].isalpha() else f"{seconds}s") if timeout else None,
+    )
