@@ -15,6 +15,9 @@ from headwind.samples import Timeline
 
 SCHEMA = "headwind.run/1"
 WRK_DEFAULT_TIMEOUT_S = 2.0
+# Their `requests` count those without an answer too; everyone else's are the answered ones.
+_COUNT_ALL_REQUESTS = frozenset({"fortio", "k6", "locust", "vegeta"})
+_LATE_TIMEOUTS = frozenset({"wrk", "wrk2"})  # their time-outs are answers that came late; elsewhere none came
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,18 @@ class Run:
     histogram: Histogram | None = None
     timeline: Timeline | None = None
     warnings: tuple[ReadWarning, ...] = ()
+
+    def tried(self) -> int | None:
+        """Requests made, with or without an answer, as far as they are known; None where the source has no count.
+
+        For wrk that is requests + read + connect: write errors count attempts, and a timeout is an answer.
+        """
+        if self.requests is None or self.tool in _COUNT_ALL_REQUESTS:
+            return self.requests
+        missing = (self.errors.read or 0) + (self.errors.connect or 0)
+        if self.tool not in _LATE_TIMEOUTS:
+            missing += self.errors.timeout or 0
+        return self.requests + missing
 
     def warn(self, code: str, message: str) -> Run:
         """A copy with one more warning."""

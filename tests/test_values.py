@@ -75,6 +75,26 @@ def test_a_run_survives_json() -> None:
     assert Run.from_json(json.loads(json.dumps(run.to_json()))) == run
 
 
+@pytest.mark.parametrize(
+    ("tool", "errors", "tried"),
+    [
+        (
+            "wrk",
+            Errors(connect=1, read=2, write=900, timeout=50, status=7),
+            103,
+        ),  # time-outs are answers, writes attempts
+        ("hey", Errors(connect=1, read=2, timeout=50, status=7), 153),  # time-outs are no answers
+        ("vegeta", Errors(connect=1, read=2, timeout=50, status=7), 100),  # its count has them all
+        ("locust", Errors(status=7), 100),
+    ],
+)
+def test_requests_tried_are_those_answered_and_those_that_were_not(
+    tool: str, errors: Errors, tried: int
+) -> None:
+    assert Run(tool=tool, requests=100, errors=errors).tried() == tried
+    assert Run(tool=tool, errors=errors).tried() is None
+
+
 def test_a_sample_survives_json() -> None:
     sample = Sample(1.5, 2, 3.0, 0.0, (ProcessSample(1, "server", "gunicorn", 0.5, 1024, 3),))
     assert Sample.from_json(json.loads(json.dumps(sample.to_json()))) == sample

@@ -35,6 +35,8 @@ def sentence(context: Context, findings: Sequence[Finding]) -> str:
     if run.requests is None and context.rate_per_s is None:
         return (
             "The text ends before the totals, so this run says neither how much the API takes nor how fast."
+            if not run.complete
+            else "The text does not say how many requests were answered, so this run says not how much the API takes."
         )
     if not context.requests and run.requests is not None:
         return "Not one request was answered: see that the server is up and answers this URL at all."

@@ -200,13 +200,14 @@ def failed_requests(context: Context) -> Iterable[Finding]:
     failed = sum(kinds.values())
     if not failed:
         return
-    wrong = min(1.0, failed / context.requests)
+    tried = context.run.tried() or context.requests
+    wrong = min(1.0, failed / tried)
     told = ", ".join(f"{kind} {number(count)}" for kind, count in kinds.items())
     pace = ""
     if set(kinds) == {"status"} and context.good and context.runtime_s and failed < context.requests:
         pace = f"; good answers came at {_between(context.good, context.runtime_s)}"
     yield Finding(
-        "every_request_failed" if failed >= context.requests else "requests_failed",
+        "every_request_failed" if failed >= tried else "requests_failed",
         _severity(wrong),
         "proved",
         f"{share(wrong)} of the requests failed ({told}){_codes(context)}{pace}",

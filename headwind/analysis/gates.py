@@ -165,7 +165,11 @@ def _judge(context: Context, objective: Objective) -> Gate:
     run = context.run
     if run.interrupted:
         return _not_judged(context, objective, "the run was interrupted; let it run to its end")
-    if not run.requests and run.complete and objective.metric not in ("errors", "requests", "rps", "goodput"):
+    if (
+        run.requests == 0
+        and run.complete
+        and objective.metric not in ("errors", "requests", "rps", "goodput")
+    ):
         return _not_judged(context, objective, "the run has no answered request, so it measured nothing")
     if 2 * context.status_errors > context.requests > 0 and objective.metric not in (
         "errors",
@@ -243,7 +247,7 @@ def _error_share(context: Context) -> tuple[float, float, str]:
     read, connect = errors.read or 0, errors.connect or 0
     late = run.late if run.late is not None or run.tool == "wrk2" else errors.timeout
     known = (errors.status or 0) + (late or 0) + read + connect
-    tried = run.requests + read + connect
+    tried = run.tried() or 0
     figure = known / tried if tried else 0.0
     kinds = (errors.status, errors.read, errors.connect, late)
     if all(kind is None for kind in kinds) or (context.wrk and None in kinds):

@@ -100,9 +100,19 @@ def _failures(run: Mapping[str, Any]) -> str:
         late += f" over {seconds(run['late_threshold_s'])}"
     if all(count is None for count in errors.values()):
         return f"{late}, errors unknown"
-    told = {"status": "error answers", "connect": "connect", "read": "read", "write": "write"}
+    codes = {warning["code"] for warning in run["warnings"]}
+    of_all_kinds = "errors_not_split" in codes and errors["connect"] is None and errors["read"] is None
+    told = {
+        "status": "of all kinds" if of_all_kinds else "error answers",
+        "connect": "connect",
+        "read": "read",
+        "write": "write",
+    }
+    if run["late"] is None and run["tool"] not in ("wrk", "wrk2"):
+        # Only wrk tells late answers from time-outs; for other tools an answer that timed out never came.
+        late, told["timeout"] = "", "timed out"
     kinds = [f"{number(errors[kind])} {name}" for kind, name in told.items() if errors[kind]]
-    return f"{late}, {', '.join(kinds) if kinds else 'no errors'}"
+    return ", ".join(filter(None, (late, *(kinds or ["no errors"]))))
 
 
 def _table(runs: Sequence[Mapping[str, Any]], width: int) -> list[str]:
