@@ -9,9 +9,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-# The first Python that is new enough; a name can be given: make stress PYTHON=python3.13
-PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
-  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+# For .venv; without it the first on PATH that is 3.11 or later: make stress PYTHON=python3.13
+PYTHON ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # --- the load (make stress) ---
@@ -120,9 +119,13 @@ $(VENV)/dev: requirements-dev.txt
 	@touch $(VENV)/stress
 
 define install
-if [ -z "$(PYTHON)" ]; then echo 'make: no Python 3.11 or later on PATH; install one (apt install python3, brew install python).' >&2; exit 6; fi
-[ -x $(PY) ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-  echo 'make: Python cannot make a virtual environment; on Debian: apt install python3-venv' >&2; exit 6; }
+if [ ! -x $(PY) ]; then \
+  for name in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+    if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$name; break; fi; done; \
+  if [ -z "$${found:-}" ]; then \
+    echo 'make: no Python 3.11 or later on PATH; install one (apt install python3, brew install python).' >&2; exit 6; fi; \
+  $$found -m venv $(VENV) || { rm -rf $(VENV); \
+    echo 'make: Python cannot make a virtual environment; on Debian: apt install python3-venv' >&2; exit 6; }; fi
 echo "installing $(1) into $(VENV) ..." >&2
 $(PY) -m pip install -qq --require-hashes -r $(1)
 touch $@
