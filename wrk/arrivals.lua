@@ -1,23 +1,63 @@
--- When requests are due: gaps in microseconds of a Poisson process (exponential) or of a constant rate.
+-- When requests are due: a Poisson process or equal gaps, at a rate that is constant or changes linearly in pieces.
 
 local arrivals = {}
 
+-- "500" or "0:10,60:200,90:200" (seconds:value, in order) as points in microseconds.
+function arrivals.points(text)
+  local constant = tonumber(text)
+  if constant then
+    return { { at = 0, value = constant } }
+  end
+  local points = {}
+  for at, value in text:gmatch("([%d.]+):([%d.]+)") do
+    points[#points + 1] = { at = tonumber(at) * 1e6, value = tonumber(value) }
+  end
+  return points
+end
+
+-- The time until which `area` (a number of requests) more than at `from` will have come, by inverting the integral
+-- of a piecewise linear rate; infinite where no more come. `place` is the piece to begin with.
+local function advance(points, place, from, area)
+  if area <= 0 then
+    return from, place
+  end
+  while true do
+    local first, last = points[place], points[place + 1]
+    if not last then
+      return first.value > 0 and from + area / first.value * 1e6 or math.huge, place
+    end
+    -- A jump is two points at one time; a piece without length holds nothing.
+    local length = math.max(last.at - first.at, 1e-9)
+    local slope = (last.value - first.value) / length -- per second and microsecond
+    local rate = math.max(0, first.value + slope * (from - first.at))
+    local whole = (rate + last.value) / 2 * (last.at - from) / 1e6
+    if area <= whole and whole > 0 then
+      -- area = rate t + slope t^2 / 2, in the form that stays exact as the slope goes to 0.
+      local root = math.sqrt(math.max(0, rate * rate + 2 * slope * area * 1e6))
+      return from + 2 * area * 1e6 / (rate + root), place
+    end
+    area, from, place = area - whole, last.at, place + 1
+  end
+end
+
 -- A function that gives the next due time, in microseconds from the start of the schedule.
 -- `share` of `shares` interleaves constant schedules; independent Poisson ones add up to one by themselves.
-function arrivals.times(kind, rate_per_s, seed, share, shares)
-  local gap = 1e6 / rate_per_s
+function arrivals.times(kind, rate, seed, share, shares)
+  local points = type(rate) == "number" and { { at = 0, value = rate } } or arrivals.points(rate)
+  local at, place = 0, 1
   if kind == "constant" then
-    local at = gap * (share or 0) / (shares or 1) - gap
+    local gap = (share or 0) / (shares or 1)
     return function()
-      at = at + gap
+      at, place = advance(points, place, at, gap)
+      gap = 1
       return at
     end
   end
   -- Every Lua state draws the same numbers unless seeded apart.
   math.randomseed(seed + 7919 * (share or 0))
-  local random, log, at = math.random, math.log, 0
+  local random, log = math.random, math.log
   return function()
-    at = at - gap * log(1 - random())
+    at, place = advance(points, place, at, -log(1 - random()))
     return at
   end
 end

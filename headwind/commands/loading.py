@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from headwind.commands.inputs import duration
 from headwind.errors import MissingError, UsageError
 from headwind.stress import generator, privacy, schedule, target
+from headwind.stress.bodies import as_lines
 from headwind.stress.plan import (
     DEFAULT_CONNECTIONS,
     DEFAULT_LATE_S,
@@ -51,7 +52,10 @@ def add_load(parser: argparse.ArgumentParser, *, varies_workers: bool = False) -
     sent = parser.add_argument_group("what is sent")
     sent.add_argument("--script", type=Path, help="a wrk script; it is measured without being changed")
     sent.add_argument(
-        "--bodies", type=Path, metavar="FILE", help="one request body per line, sent by --method"
+        "--bodies",
+        type=Path,
+        metavar="FILE",
+        help="request bodies for --method: one JSON per line, or a CSV with a header",
     )
     sent.add_argument("--method", help="default: POST with --bodies, else GET")
     sent.add_argument(
@@ -170,7 +174,8 @@ def _traffic(options: argparse.Namespace) -> tuple[Traffic, ...]:
         for file in (row.script, row.bodies):
             if file is not None and not file.is_file():
                 raise UsageError(f"{file} is no file; give the path of a wrk script or of request bodies.")
-    return tuple(rows)
+    folder = options.reports / ".bodies"
+    return tuple(replace(row, bodies=as_lines(row.bodies, folder) if row.bodies else None) for row in rows)
 
 
 def confirm(plan: Plan, *, yes: bool) -> None:
@@ -222,8 +227,7 @@ def describe(plan: Plan, options: argparse.Namespace, again: str) -> None:
     print(f"warm up  {plan.warmup_s} s")
     threads = f"{plan.threads} threads, {plan.connections} connections"
     if plan.schedule:
-        arrival = f"{plan.schedule.rate_per_s:g} per second, {plan.schedule.arrival}"
-        print(f"rate     {arrival}, seed {plan.schedule.seed}")
+        print(f"rate     {plan.schedule.words}")
     print(f"load     {threads}, {plan.duration_s} s, wrk's timeout {plan.timeout_s} s")
     for row in plan.traffic:
         what = row.script or row.bodies

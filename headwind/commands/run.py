@@ -6,9 +6,11 @@ import argparse
 import shutil
 import sys
 
+from headwind.commands import patterns
 from headwind.commands.explain import add_gates, asked_gates, rendered
 from headwind.commands.loading import add_load, again_command, confirm, describe, plan_of
-from headwind.errors import Exit, GateNotJudgedError, HeadwindError
+from headwind.commands.patterns import add_patterns
+from headwind.errors import Exit, GateNotJudgedError, HeadwindError, UsageError
 from headwind.report import document
 from headwind.stress import folder, generator, reports, trial
 from headwind.stress.interrupt import Interrupt
@@ -25,10 +27,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-page", action="store_true", help="no report.html and .md; `headwind report` makes them later"
     )
     add_gates(parser)
+    add_patterns(parser)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run once, write the folder, print the report; the exit code is the gates'."""
+    if options.profile:
+        return patterns.execute(options)
+    if options.against or options.shorten != 1:
+        raise UsageError("--against and --shorten belong to a load pattern; name one with --profile FILE.")
     wanted, objectives = asked_gates(options)
     plan = plan_of(options)
     again = again_command(options)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headwind.errors import UsageError
-from headwind.stress.schedule import Schedule
+from headwind.stress.schedule import Arrival
 
 DEFAULT_CONNECTIONS = 200
 DEFAULT_TIMEOUT_S = 30  # far above the default lateness: nothing that matters is cut off
@@ -69,7 +69,7 @@ class Plan:
     script_arguments: tuple[str, ...] = ()
     label: str = "run"
     environment: Mapping[str, str] = field(default_factory=dict)  # of the server that is started
-    schedule: Schedule | None = None  # None: a closed loop, as fast as answers come
+    schedule: Arrival | None = None  # None: a closed loop, as fast as answers come
 
     def __post_init__(self) -> None:
         for name in ("threads", "connections", "duration_s", "timeout_s", "workers"):
@@ -85,10 +85,6 @@ class Plan:
             raise UsageError(
                 f"late answers ({self.late_s:g} s) are counted among those that wrk still records, so --timeout "
                 f"({self.timeout_s} s) must be longer than --late."
-            )
-        if self.schedule and self.schedule.rate_per_s <= 0:
-            raise UsageError(
-                f"a rate of {self.schedule.rate_per_s:g} per second sends nothing; give --rate above 0."
             )
         parts = urllib.parse.urlsplit(self.url.replace("{port}", "80"))
         if parts.scheme not in ("http", "https") or not parts.hostname:

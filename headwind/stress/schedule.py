@@ -6,15 +6,17 @@ generator's fault; the wait for a free connection while all were busy is the ser
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headwind.errors import UsageError
 from headwind.histogram import Histogram, from_counts
 from headwind.run import Run
 from headwind.samples import Timeline
@@ -31,6 +33,33 @@ LATE_SEND_S = 0.003
 _NOT_OF_A_SCHEDULE = frozenset({"histogram_check_failed"})
 
 
+class Arrival(Protocol):
+    """How the requests of a run come when not as fast as answers do."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def patience_s(self) -> int:
+        """Seconds that wrk may run on for a slow start and late answers; it ends itself when all are in."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether due, sent and done are known for every request, which takes one connection per thread."""
+
+    @property
+    def words(self) -> str:
+        """What a dry run says of it."""
+
+    def part(self, index: int, weights: Sequence[int]) -> Arrival:
+        """The share of one of several wrks side by side."""
+
+    def variables(self, duration_s: float, threads: int, connections: int) -> dict[str, str]:
+        """The environment that tells the Lua side."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """`arrival` is "poisson" (independent users) or "constant"; the seed makes the same schedule again."""
@@ -39,6 +68,17 @@ class Schedule:
     arrival: str = "poisson"
     seed: int = 1
     patience_s: int = PATIENCE_S
+
+    def __post_init__(self) -> None:
+        if self.rate_per_s <= 0:
+            raise UsageError(f"a rate of {self.rate_per_s:g} per second sends nothing; give --rate above 0.")
+
+    @property
+    def words(self) -> str:
+        return f"{self.rate_per_s:g} per second, {self.arrival}, seed {self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
     @property
     def is_exact(self) -> bool:
@@ -76,6 +116,7 @@ class Requests:
     sent_s: NDArray[np.float64]
     done_s: NDArray[np.float64]
     status: NDArray[np.int16]
+    endpoint: NDArray[np.int16]
 
     @property
     def latency_s(self) -> NDArray[np.float64]:
@@ -84,13 +125,22 @@ class Requests:
 
 
 def read_requests(path: Path) -> Requests:
-    """The file that schedule_report.lua writes: four arrays of doubles in microseconds, one of 16-bit statuses."""
+    """The file that shared_report.lua writes: four arrays of doubles in microseconds, two of 16-bit numbers."""
     raw = path.read_bytes()
-    count = len(raw) // 34
+    count = len(raw) // 36
     times = np.frombuffer(raw, np.float64, 4 * count).reshape(4, count) / 1e6
     taken, sent, done = (np.where(row > 0, row, np.nan) for row in times[1:])
-    status = np.frombuffer(raw, np.int16, count, offset=32 * count)
-    return Requests(times[0], taken, sent, done, status)
+    status, endpoint = np.frombuffer(raw, np.int16, 2 * count, offset=32 * count).reshape(2, count)
+    return Requests(times[0], taken, sent, done, status, endpoint)
+
+
+def percentile(latency_s: NDArray[np.float64], percent: float) -> float | None:
+    """Nearest rank; None where there is no such request, or it was never answered."""
+    if not len(latency_s):
+        return None
+    rank = max(1, math.ceil(round(percent / 100 * len(latency_s), 6)))
+    value = float(np.partition(latency_s, rank - 1)[rank - 1])
+    return None if math.isinf(value) else value
 
 
 def apply(run: Run, exact: Mapping[str, Any], requests: Requests | None) -> Run:
@@ -98,7 +148,8 @@ def apply(run: Run, exact: Mapping[str, Any], requests: Requests | None) -> Run:
     about = exact.get("schedule")
     if not about:
         return run
-    run = replace(run, rate_target_per_s=about["rate_per_s"])
+    if about["arrival"] != "users":
+        run = replace(run, rate_target_per_s=about["rate_per_s"])
     lag = histogram_of(about.get("send_lag_us"))
     if "due" not in about or requests is None:
         return _with_lag_warning(run, lag, paced=True)

@@ -15,7 +15,7 @@ from headwind.errors import UsageError
 from headwind.run import Run
 from headwind.statistics.bisection import BisectionPlan, BisectionState
 from headwind.statistics.trend import in_flight, trend
-from headwind.stress.schedule import Requests
+from headwind.stress.schedule import Requests, percentile
 
 CAPACITY_BUDGET_S = 200.0
 # Shares of the closed loop's ceiling; the first three are what the report states for users, too.
@@ -91,8 +91,8 @@ def judge_exact(
         rate_per_s=rate_per_s,
         length_s=length_s,
         answers=int(np.isfinite(latency_s).sum()),
-        p50_s=_percentile(latency_s, 50),
-        p99_s=_percentile(latency_s, 99),
+        p50_s=percentile(latency_s, 50),
+        p99_s=percentile(latency_s, 99),
         measured={text: None if math.isinf(value) else value for text, value in measured.items()},
         held=all(one.holds(measured[one.text]) for one in objectives),
         growing=slope.growing,
@@ -145,14 +145,5 @@ def _figure(objective: Objective, latency_s: NDArray[np.float64], bad: NDArray[n
         return float(bad.mean())
     if objective.metric == "mean":
         return float(latency_s.mean())
-    value = _percentile(latency_s, 100.0 if objective.metric == "max" else float(objective.metric[1:]))
+    value = percentile(latency_s, 100.0 if objective.metric == "max" else float(objective.metric[1:]))
     return math.inf if value is None else value
-
-
-def _percentile(latency_s: NDArray[np.float64], percent: float) -> float | None:
-    """Nearest rank; None where that request was never answered."""
-    if not len(latency_s):
-        return None
-    rank = max(1, math.ceil(round(percent / 100 * len(latency_s), 6)))
-    value = float(np.partition(latency_s, rank - 1)[rank - 1])
-    return None if math.isinf(value) else value

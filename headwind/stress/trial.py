@@ -9,7 +9,7 @@ import resource
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def _first_record(plan: Plan, wrk: Wrk, shown_url: str, again: str | None) -> di
             "duration_s": plan.duration_s,
             "timeout_s": plan.timeout_s,
             "late_threshold_s": plan.late_s,
-            "schedule": asdict(plan.schedule) if plan.schedule else None,
+            "schedule": plan.schedule.to_json() if plan.schedule else None,
             "headers": [privacy.shown_header(*header) for header in plan.headers.items()],
         },
         "generator": {"kind": wrk.kind, "program": wrk.program, "commands": [], "sent": []},

@@ -36,7 +36,8 @@ def requests(rate: float, length_s: float, seed: int = 1) -> Requests:
     """Requests at a serial 2-ms server, answered until 3 s after the end."""
     due, done = serial_queue(rate, 0.002, length_s, np.random.default_rng(seed))
     done = np.where(done > length_s + 3, np.nan, done)
-    return Requests(due, due - 0.001, due + 1e-5, done, np.full(len(due), 200, np.int16))
+    statuses, endpoints = np.full(len(due), 200, np.int16), np.zeros(len(due), np.int16)
+    return Requests(due, due - 0.001, due + 1e-5, done, statuses, endpoints)
 
 
 def test_a_step_well_below_the_capacity_holds_and_is_steady() -> None:
@@ -180,7 +181,7 @@ def test_a_short_search_on_a_serial_server_brackets_its_capacity(
     with serial("--service", "0.004") as url, Interrupt() as interrupt:
         plan = Plan(url=url, ready="/", connections=16, warmup_s=0)
         search = capacity.Capacity(
-            plan, generator.find(), tmp_path, P99, interrupt, budget_s=16, seed=3, again="again"
+            plan, generator.find(), tmp_path, P99, interrupt, budget_s=11, seed=3, again="again"
         )
         ended = search.run()
     built = json.loads((tmp_path / "experiment.json").read_text())

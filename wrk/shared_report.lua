@@ -25,18 +25,19 @@ local function histogram_json(one)
   return ('{"values": [%s], "counts": [%s]}'):format(table.concat(one.values, ", "), table.concat(counts, ", "))
 end
 
--- Every request's times: four arrays of doubles (due, taken, sent, done) and one of 16-bit statuses, one after
--- the other, in the machine's byte order.
-local function write_requests(plan, path)
+-- Every request's times: four arrays of doubles (due, taken, sent, done) and two of 16-bit numbers (status,
+-- endpoint), one after the other, in the machine's byte order.
+local function write_requests(plan, count, path)
   local file, why = io.open(path, "wb")
   if not file then
     io.stderr:write("the requests' times are not written: ", why, "\n")
     return
   end
   for _, name in ipairs({ "due", "taken", "sent", "done" }) do
-    file:write(ffi.string(plan[name], plan.count * 8))
+    file:write(ffi.string(plan[name], count * 8))
   end
-  file:write(ffi.string(plan.status, plan.count * 2))
+  file:write(ffi.string(plan.status, count * 2))
+  file:write(ffi.string(plan.endpoint, count * 2))
   file:close()
 end
 
@@ -45,7 +46,9 @@ end
 function report.describe(plan, path, about)
   local from_due, from_send, lag = histogram(), histogram(), histogram()
   local sent, done, broken, busy = 0, 0, 0, 0
-  for i = 0, plan.count - 1 do
+  -- A schedule knows beforehand how many are due; of users, those are that were begun.
+  local count = about.kind == "schedule" and plan.count or plan.next
+  for i = 0, count - 1 do
     if plan.sent[i] ~= 0 then
       sent = sent + 1
       if plan.taken[i] <= plan.due[i] then
@@ -64,12 +67,12 @@ function report.describe(plan, path, about)
     end
   end
   if path then
-    write_requests(plan, path)
+    write_requests(plan, count, path)
   end
   local short = ('"arrival": "%s", "seed": %d, "rate_per_s": %.6f, "length_us": %d, "connections": %d, '
     .. '"greeted": %d, "due": %d, "sent": %d, "answered": %d, "broken": %d, "connections_busy": %d'):format(
-    about.arrival, about.seed, plan.rate_per_s, about.length_us, plan.expected,
-    plan.ready, plan.count, sent, done, broken, busy
+    about.arrival, about.seed, about.rate_per_s or count / about.length_us * 1e6, about.length_us, plan.expected,
+    plan.ready, count, sent, done, broken, busy
   )
   local whole = ('%s, "from_due_us": %s, "from_send_us": %s, "send_lag_us": %s'):format(
     short, histogram_json(from_due), histogram_json(from_send), histogram_json(lag)

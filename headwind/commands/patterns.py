@@ -1,0 +1,162 @@
+"""`headwind run --profile FILE`: load patterns on one server, or on several beside one another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from headwind.commands.loading import again_command, confirm, plan_of
+from headwind.errors import Exit, UsageError
+from headwind.stress import environment, folder, generator, pattern_report, pattern_run, profile, schedule
+from headwind.stress.interrupt import Interrupt
+from headwind.stress.pattern_run import Judged, Part
+from headwind.stress.plan import Plan
+from headwind.stress.profile import Endpoint, Profile
+from headwind.stress.schedule import read_requests
+from headwind.stress.standing import standing
+from headwind.stress.variants import Configuration, axis_of
+
+_HELP_SHORTEN = "carry the pattern out in a fraction of its time, to try it out"
+
+
+def add_patterns(parser: argparse.ArgumentParser) -> None:
+    """Add the options of load patterns."""
+    group = parser.add_argument_group("a load pattern instead of one load")
+    group.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="stages of users or rates from a YAML file (profiles/); several are carried out one after the other",
+    )
+    group.add_argument("--shorten", type=float, default=1.0, metavar="FACTOR", help=_HELP_SHORTEN)
+    group.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="'NAME: COMMAND or URL'",
+        help="with --profile, twice or more: the same patterns on servers beside one another",
+    )
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Carry the patterns out, write the folder, print the answer; the exit code is the objectives'."""
+    stand_in = options.against[0].partition(":")[2].strip() if options.against else None
+    if stand_in and not stand_in.startswith("http"):
+        stand_in = "http://127.0.0.1:{port}/"
+    base = plan_of(options, url=stand_in)
+    if options.shorten < 1:
+        raise UsageError(f"--shorten {options.shorten:g} would lengthen the pattern; give 1 or more.")
+    servers: tuple[Configuration, ...] = (Configuration("server"),)
+    if options.against:
+        servers = axis_of(against=options.against, base=base).configurations
+    into = folder.create(options.reports, options.label) if not options.dry_run else Path()
+    patterns = [_pattern(path, base, into / "bodies", options.shorten) for path in options.profile]
+    if options.dry_run:
+        _describe(patterns)
+        return Exit.DONE
+    wrk = generator.find(options.wrk, may_install=True)
+    for server in servers:
+        confirm(server.plan(base), yes=options.yes)
+    seed = options.seed or schedule.new_seed()
+    parts: list[Part] = []
+    totals: dict[str, list[Judged]] = {}
+    interrupted = False
+    with Interrupt() as interrupt:
+        try:
+            for server in servers:
+                own = folder.create(into, server.name)
+                with standing(server.plan(base), own, interrupt) as stood:
+                    pattern_run.warm_up(stood, patterns[0], wrk, own, seed, interrupt)
+                    for pattern in patterns:
+                        place = folder.create(own, pattern.title)
+                        pattern_run.carry_out(
+                            stood, pattern, wrk, place, seed, interrupt, server=server.name, parts=parts
+                        )
+                        totals[f"{server.name}, {pattern.title}"] = _total(pattern, place)
+        except pattern_run.Interrupted:
+            interrupted = True
+    document = pattern_report.document(
+        parts,
+        titles=[pattern.title for pattern in patterns],
+        source=", ".join(str(path) for path in options.profile),
+        interrupted=interrupted,
+        totals=totals,
+        seed=seed,
+        again=again_command(options),
+        environment={"machine": environment.machine(), "software": environment.software()},
+    )
+    folder.write_json(into / "experiment.json", document)
+    _print(into, options.format)
+    return _exit_code(document, into, interrupted=interrupted)
+
+
+def _pattern(path: Path, base: Plan, bodies: Path, shorten: float) -> Profile:
+    flights = generator.lua_folder() / "flights.jsonl"
+    made = profile.read(path, flights=flights, into=bodies)
+    if not made.endpoints:
+        traffic = base.traffic[0]
+        url_path = traffic.path or "/" + base.url.partition("://")[2].partition("/")[2]
+        method = traffic.method or ("POST" if traffic.bodies else "GET")
+        if traffic.script:
+            raise UsageError(
+                f"{path}: a pattern sends by itself; name `endpoints:` in it instead of --script."
+            )
+        made = replace(made, endpoints=(Endpoint(method, url_path, 1.0, traffic.bodies),))
+    return made.shortened(shorten) if shorten > 1 else made
+
+
+def _total(pattern: Profile, place: Path) -> list[Judged]:
+    """The objectives of the whole pattern, over the requests of all its groups."""
+    if not pattern.objectives:
+        return []
+    found = [read_requests(path) for path in sorted(place.glob("*/requests-1.bin"))]
+    merged = schedule.Requests(
+        *(np.concatenate([getattr(one, name) for one in found]) for name in schedule.Requests.__slots__)
+    )
+    length_s = sum(stage.length_s for stage in pattern.stages)
+    everything = np.ones(len(merged.due_s), bool)
+    return list(pattern_run.judge(merged, everything, pattern.objectives, length_s))
+
+
+def _describe(patterns: list[Profile]) -> None:
+    for pattern in patterns:
+        print(f"pattern  {pattern.title}")
+        for stage in pattern.stages:
+            print(f"  stage  {stage.words}")
+        for endpoint in pattern.endpoints:
+            print(f"  send   {endpoint.name}, weight {endpoint.weight:g}")
+
+
+def _exit_code(document: dict[str, object], into: Path, *, interrupted: bool) -> int:
+    if interrupted:
+        print(f"headwind: interrupted; the stages that were whole are in {into}.", file=sys.stderr)
+        return Exit.INTERRUPTED
+    gates = document["gates"]
+    assert isinstance(gates, list)
+    outcomes = {gate["outcome"] for gate in gates}
+    if "failed" in outcomes:
+        return Exit.GATE_FAILED
+    return Exit.GATE_NOT_JUDGED if "not_judged" in outcomes else Exit.DONE
+
+
+def _print(into: Path, form: str) -> None:
+    # Charts take half a second to import, which `--help` should not.
+    from headwind.report import folder as rendering
+    from headwind.stress.plain_tables import experiment_text
+
+    rendering.render(into)
+    text = (into / "experiment.json").read_text(encoding="utf-8")
+    if form == "json":
+        sys.stdout.write(text)
+    elif form == "md":
+        sys.stdout.write((into / "report.md").read_text(encoding="utf-8"))
+    else:
+        sys.stdout.write(experiment_text(json.loads(text)))
+        print(f"\nreport: {into / 'report.html'}")

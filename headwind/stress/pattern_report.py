@@ -1,0 +1,266 @@
+"""The document `headwind.experiment/1` of load patterns: stages, endpoints, objectives, and when scaling pays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from headwind import words
+from headwind.stress.pattern_run import Judged, Part
+
+SCHEMA = "headwind.experiment/1"
+MARGIN = 0.03
+_FEWEST_SLICES = 4
+
+
+def document(
+    parts: Sequence[Part],
+    *,
+    titles: Sequence[str],
+    source: str,
+    interrupted: bool,
+    totals: Mapping[str, Sequence[Judged]],
+    seed: int,
+    again: str,
+    environment: Mapping[str, Any],
+) -> dict[str, Any]:
+    """All stages that were carried out; `totals` has the objectives of each whole pattern, by "server / test"."""
+    whole = [part for part in parts if part.endpoint == "all"]
+    servers = list(dict.fromkeys(part.server for part in whole))
+    scaling = [line for test in titles for line in verdicts(whole, servers, test)]
+    gates = [_gate(part.stage, one) for part in whole for one in part.judged]
+    gates += [_gate(name, one) for name, rows in totals.items() for one in rows]
+    return {
+        "schema": SCHEMA,
+        "kind": "profile",
+        "title": ", ".join(titles),
+        "source": source,
+        "answer": _answer(whole, scaling, gates, interrupted),
+        "ended": "interrupted" if interrupted else "done",
+        "gates": gates,
+        "stages": [{"name": part.stage, **_plain(part)} for part in parts],
+        "scaling": scaling,
+        "environment": dict(environment),
+        "trust": [
+            {
+                "name": "arrival",
+                "value": "by the pattern",
+                "good": True,
+                "why": "users wait for their answers; rates follow a schedule and count latency from the due time",
+            }
+        ],
+        "assumptions": [{"message": text} for text in _notes(whole, servers, seed)],
+        "tables": _tables(parts, whole, servers, scaling),
+        "again": again,
+    }
+
+
+def _plain(part: Part) -> dict[str, Any]:
+    return {name: value for name, value in asdict(part).items() if name not in ("stage", "judged")}
+
+
+def _gate(where: str, one: Judged) -> dict[str, Any]:
+    outcome = "not_judged" if one.held is None else "held" if one.held else "failed"
+    value = words.measured(one.value, one.unit)
+    reason = f"{where}: {one.text}, measured {value}."
+    if one.held is None:
+        reason = f"{where}: {one.text} not judged, no request was sent."
+    return {
+        "gate": one.text,
+        "stage": where,
+        "outcome": outcome,
+        "measured": one.value,
+        "low": one.value,
+        "high": one.value,
+        "unit": one.unit,
+        "reason": reason,
+        "run": 0,
+    }
+
+
+def _answer(
+    whole: Sequence[Part],
+    scaling: Sequence[Mapping[str, Any]],
+    gates: Sequence[Mapping[str, Any]],
+    interrupted: bool,
+) -> str:
+    if not whole:
+        return "Interrupted before a stage was whole."
+    requests, fails = sum(part.requests for part in whole), sum(part.fails for part in whole)
+    parts = ["Interrupted; what was whole:"] if interrupted else []
+    parts.append(f"{words.number(requests)} requests in {len(whole)} stages, {words.number(fails)} failed.")
+    failed = [gate for gate in gates if gate["outcome"] == "failed"]
+    if failed:
+        parts.append(f"{len(failed)} of {len(gates)} objectives failed, first {failed[0]['reason']}")
+    elif gates:
+        parts.append(f"All {len(gates)} objectives held.")
+    parts += [str(line["says"]) for line in scaling]
+    return " ".join(parts)
+
+
+def verdicts(whole: Sequence[Part], servers: Sequence[str], test: str) -> list[dict[str, Any]]:
+    """Each server's good answers over the first one's in the same test, from slices of time inside the runs."""
+    if len(servers) < 2:
+        return []
+    rows = []
+    for server in servers[1:]:
+        first = [part for part in whole if part.test == test and part.server == servers[0]]
+        other = [part for part in whole if part.test == test and part.server == server]
+        if not first or not other:
+            continue
+        ratio, low, high = _ratio(_slices(other), _slices(first))
+        rows.append(
+            {
+                "test": test,
+                "server": server,
+                "beside": servers[0],
+                "ratio": ratio,
+                "low": low,
+                "high": high,
+                "says": _says(test, server, servers[0], ratio, low, high, other[-1].p95_s, first[-1].p95_s),
+            }
+        )
+    return rows
+
+
+def _slices(parts: Sequence[Part]) -> list[int]:
+    return [count for part in parts for count in part.slices]
+
+
+def _ratio(ours: Sequence[int], theirs: Sequence[int]) -> tuple[float, float | None, float | None]:
+    """Ratio of the means with a 95 % interval by Welch's t on the log scale; the interval is None with few slices."""
+    a, b = np.asarray(ours, float), np.asarray(theirs, float)
+    if not len(a) or not len(b) or a.mean() == 0 or b.mean() == 0:
+        return math.nan, None, None
+    ratio = float(a.mean() / b.mean())
+    if min(len(a), len(b)) < _FEWEST_SLICES:
+        return ratio, None, None
+    parts = [one.var(ddof=1) / len(one) / one.mean() ** 2 for one in (a, b)]
+    error = math.sqrt(sum(parts))
+    if error == 0:
+        return ratio, ratio, ratio
+    degrees = error**4 / sum(p**2 / (len(one) - 1) for p, one in zip(parts, (a, b), strict=True) if p > 0)
+    reach = float(special.stdtrit(degrees, 0.975)) * error
+    return ratio, ratio * math.exp(-reach), ratio * math.exp(reach)
+
+
+def _says(
+    test: str,
+    server: str,
+    first: str,
+    ratio: float,
+    low: float | None,
+    high: float | None,
+    p95_s: float | None,
+    first_p95_s: float | None,
+) -> str:
+    tail = f"p95 {words.seconds(p95_s)} against {words.seconds(first_p95_s)}"
+    if math.isnan(ratio):
+        return f"{test}: one of {server} and {first} answered nothing well."
+    if low is None or high is None:
+        return f"{test}: {server} answers {words.number(ratio)} times as much as {first}, in too short a run to judge."
+    interval = f"{words.number(ratio)} times [{words.number(low)}, {words.number(high)}]"
+    slower = p95_s is not None and first_p95_s is not None and p95_s < first_p95_s / (1 + MARGIN)
+    if low > 1 + MARGIN:
+        return f"{test}: scaling pays, {server} answers {interval} as much as {first}; {tail}."
+    if high < 1 + MARGIN:
+        why = "though its latency is lower" if slower else "and its latency is no lower"
+        return f"{test}: scaling buys no throughput, {server} answers {interval} as much as {first}, {why}; {tail}."
+    return f"{test}: not clear whether scaling pays, {server} answers {interval} as much as {first}; {tail}."
+
+
+def _notes(whole: Sequence[Part], servers: Sequence[str], seed: int) -> list[str]:
+    notes = [
+        f"Each user is a connection of its own, opened before the pattern begins; seeds count from {seed}.",
+        "A stage has the requests that became due in it, whenever they were answered.",
+    ]
+    if len(servers) > 1:
+        notes.append(
+            "The ratios rest on slices of 5 s inside one run of each server: they hold for these two runs. "
+            "`headwind compare` tells whether a difference would come again."
+        )
+    if any(part.p99_s is not None and part.requests < 1000 for part in whole):
+        notes.append("Under 1,000 requests fewer than ten lie above p99: read it as a hint.")
+    return notes
+
+
+def _tables(
+    parts: Sequence[Part],
+    whole: Sequence[Part],
+    servers: Sequence[str],
+    scaling: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    several = len(servers) > 1
+    lead = ["server"] if several else []
+    tables = []
+    rows = []
+    for part in whole:
+        told = ", ".join(f"{one.text} {_outcome(one)}" for one in part.judged)
+        first = [part.server] if several else []
+        rows.append([*first, part.test, part.stage, *_figures(part), told or "none asked"])
+    columns = [*lead, "test", "stage", "requests", "fails", "RPS", "fails %", "p50", "p95", "p99"]
+    tables.append({"caption": "Stages", "columns": [*columns, "objectives"], "rows": rows})
+    by_endpoint = _by_endpoint(parts)
+    if by_endpoint:
+        columns = [*lead, "test", "endpoint", "requests", "fails", "RPS", "fails %"]
+        cut = [row if several else row[1:] for row in by_endpoint]
+        tables.append({"caption": "Endpoints over each whole test", "columns": columns, "rows": cut})
+    if scaling:
+        tables.append(
+            {
+                "caption": "When scaling pays",
+                "columns": ["test", "server", "good answers beside the first", "verdict"],
+                "rows": [
+                    [
+                        line["test"],
+                        line["server"],
+                        words.number(line["ratio"]),
+                        str(line["says"]).partition(": ")[2],
+                    ]
+                    for line in scaling
+                ],
+            }
+        )
+    return tables
+
+
+def _outcome(one: Judged) -> str:
+    return "not judged" if one.held is None else "held" if one.held else "failed"
+
+
+def _figures(part: Part) -> list[str]:
+    return [
+        words.number(part.requests),
+        words.number(part.fails),
+        words.number(part.per_s),
+        words.share(part.fails / part.requests if part.requests else 0.0),
+        words.seconds(part.p50_s),
+        words.seconds(part.p95_s),
+        words.seconds(part.p99_s),
+    ]
+
+
+def _by_endpoint(parts: Sequence[Part]) -> list[list[str]]:
+    sums: dict[tuple[str, str, str], list[float]] = {}
+    for part in parts:
+        if part.endpoint == "all":
+            continue
+        row = sums.setdefault((part.server, part.test, part.endpoint), [0, 0, 0.0])
+        row[0] += part.requests
+        row[1] += part.fails
+        row[2] += part.length_s
+    return [
+        [
+            *key,
+            words.number(int(requests)),
+            words.number(int(fails)),
+            words.number(requests / length_s if length_s else 0.0),
+            words.share(fails / requests if requests else 0.0),
+        ]
+        for key, (requests, fails, length_s) in sums.items()
+    ]

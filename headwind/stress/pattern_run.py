@@ -1,0 +1,208 @@
+"""A load pattern carried out: each group of stages by one wrk, the requests cut into stages and endpoints again."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headwind.analysis.gates import Objective
+from headwind.errors import MissingError
+from headwind.stress import folder, trial
+from headwind.stress.generator import Wrk
+from headwind.stress.interrupt import Interrupt
+from headwind.stress.plan import Plan, Traffic
+from headwind.stress.profile import Pattern, Profile, Stage, pattern_of
+from headwind.stress.progress import Progress
+from headwind.stress.schedule import Requests, percentile, read_requests
+
+PATIENCE_S = 15
+WARMUP_S = 2
+WARMUP_USERS = 4
+SLICE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An objective with its figure (None: no answer to judge) and whether it held."""
+
+    text: str
+    value: float | None
+    unit: str
+    held: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The requests of one stage, or of one endpoint in it. Seconds and shares; `slices` are good answers per slice."""
+
+    server: str
+    test: str
+    stage: str
+    endpoint: str
+    length_s: float
+    requests: int
+    fails: int
+    per_s: float
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    slices: tuple[int, ...] = ()
+    judged: tuple[Judged, ...] = ()
+
+
+class Interrupted(Exception):
+    """The user asked to stop; the stages that were whole are kept."""
+
+
+def warm_up(plan: Plan, profile: Profile, wrk: Wrk, into: Path, seed: int, interrupt: Interrupt) -> None:
+    """A few users without think time for a while; counted nowhere."""
+    stage = Stage("warm-up", "users", WARMUP_USERS, WARMUP_USERS, WARMUP_S)
+    _carry_out(plan, replace(profile, think_s=(0.0, 0.0)), (stage,), wrk, into, seed, interrupt)
+
+
+def carry_out(
+    plan: Plan,
+    profile: Profile,
+    wrk: Wrk,
+    into: Path,
+    seed: int,
+    interrupt: Interrupt,
+    *,
+    server: str,
+    parts: list[Part],
+) -> None:
+    """Run all stages on a standing server; whole groups are added to `parts` as they end. Raises Interrupted."""
+    for number, group in enumerate(profile.groups()):
+        for stage in group:
+            print(f"{profile.title}: {stage.words}", file=sys.stderr, flush=True)
+        requests = _carry_out(plan, profile, group, wrk, into, seed + number, interrupt)
+        at = 0.0
+        for stage in group:
+            inside = (requests.due_s >= at) & (requests.due_s < at + stage.length_s)
+            length_s = stage.length_s
+            if stage.kind == "burst":
+                # A burst ends with its last answer, not with the time that it may take at most.
+                done = requests.done_s[inside & ~np.isnan(requests.done_s)]
+                length_s = float(done.max()) if len(done) else length_s
+            parts += _cut(requests, inside, profile, stage, server, at, length_s)
+            at += stage.length_s
+
+
+def _carry_out(
+    plan: Plan,
+    profile: Profile,
+    group: Sequence[Stage],
+    wrk: Wrk,
+    into: Path,
+    seed: int,
+    interrupt: Interrupt,
+) -> Requests:
+    pattern: Pattern = pattern_of(profile, group, seed, PATIENCE_S)
+    load = replace(
+        plan,
+        traffic=(Traffic(),),
+        schedule=pattern,
+        threads=1,
+        connections=pattern.connections,
+        duration_s=math.ceil(pattern.length_s),
+        warmup_s=0,
+        label=group[0].name,
+    )
+    own = folder.create(into, group[0].name)
+    result = trial.run(load, wrk, own, interrupt=interrupt, progress=Progress())
+    if result.stopped_by_user or interrupt.requested:
+        raise Interrupted
+    path = own / "requests-1.bin"
+    if not path.exists():
+        raise MissingError(f"wrk left no times of its requests; see {own}.")
+    return read_requests(path)
+
+
+def _cut(
+    requests: Requests,
+    inside: NDArray[np.bool_],
+    profile: Profile,
+    stage: Stage,
+    server: str,
+    begin_s: float,
+    length_s: float,
+) -> list[Part]:
+    """The stage as a whole, then each endpoint in it."""
+    whole = _part(requests, inside, profile, stage, server, "all", begin_s, length_s)
+    whole = replace(whole, judged=judge(requests, inside, stage.objectives, length_s))
+    rows = [whole]
+    for number, endpoint in enumerate(profile.endpoints):
+        of_it = inside & (requests.endpoint == number)
+        rows.append(_part(requests, of_it, profile, stage, server, endpoint.name, begin_s, length_s))
+    return rows
+
+
+def _part(
+    requests: Requests,
+    inside: NDArray[np.bool_],
+    profile: Profile,
+    stage: Stage,
+    server: str,
+    endpoint: str,
+    begin_s: float,
+    length_s: float,
+) -> Part:
+    sent = inside & ~np.isnan(requests.sent_s)
+    latency_s = np.where(np.isnan(requests.done_s), np.inf, requests.latency_s)[sent]
+    failed = np.isinf(latency_s) | (requests.status[sent] > 399)
+    good_s = requests.done_s[sent][~failed] - begin_s
+    slices = max(1, int(length_s // SLICE_S))
+    counts, _ = np.histogram(good_s, bins=slices, range=(0, slices * SLICE_S))
+    return Part(
+        server=server,
+        test=profile.title,
+        stage=stage.name,
+        endpoint=endpoint,
+        length_s=length_s,
+        requests=len(latency_s),
+        fails=int(failed.sum()),
+        per_s=len(latency_s) / length_s,
+        p50_s=percentile(latency_s, 50),
+        p95_s=percentile(latency_s, 95),
+        p99_s=percentile(latency_s, 99),
+        slices=tuple(int(count) for count in counts),
+    )
+
+
+def judge(
+    requests: Requests, inside: NDArray[np.bool_], objectives: Sequence[Objective], length_s: float
+) -> tuple[Judged, ...]:
+    """The objectives of a stage or of the whole pattern; an answer that never came took longer than any limit."""
+    sent = inside & ~np.isnan(requests.sent_s)
+    latency_s = np.where(np.isnan(requests.done_s), np.inf, requests.latency_s)[sent]
+    failed = np.isinf(latency_s) | (requests.status[sent] > 399)
+    return tuple(_judged(one, latency_s, failed, length_s) for one in objectives)
+
+
+def _judged(
+    one: Objective, latency_s: NDArray[np.float64], failed: NDArray[np.bool_], length_s: float
+) -> Judged:
+    count = len(latency_s)
+    value: float | None
+    if not count:
+        return Judged(one.text, None, one.unit, None)
+    if one.metric == "errors":
+        value = float(failed.mean())
+    elif one.metric == "late":
+        value = float((latency_s > 2.0).mean())
+    elif one.metric in ("rps", "goodput"):
+        value = float(count if one.metric == "rps" else (~failed).sum()) / length_s
+    elif one.metric == "requests":
+        value = float((~failed).sum())
+    elif one.metric == "mean":
+        value = float(latency_s.mean())
+    else:
+        known = percentile(latency_s, 100.0 if one.metric == "max" else float(one.metric[1:]))
+        value = math.inf if known is None else known
+    return Judged(one.text, None if math.isinf(value) else value, one.unit, one.holds(value))
