@@ -24,6 +24,8 @@ NAMED_RUNS = 8
 GATES_IN_ORDER = 8
 # A generator busier than this share of one core per thread may itself be what limits the figures.
 GENERATOR_BUSY = 0.85
+# Above this share of all cores a process that wants to run has to wait for one.
+MACHINE_BUSY = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,16 @@ def _headroom(run: Run, samples: Sequence[Sample]) -> Fact:
     busy = sum(used for _, used in grown) / span / min(run.threads, samples[-1].cpus)
     if busy > GENERATOR_BUSY:
         return Fact(label, f"{words.share(busy)} busy", "bad", "it may itself be the limit")
+    if _machine_busy(samples) > MACHINE_BUSY:
+        return Fact(label, f"{words.share(busy)} busy", "unsure", "but the machine had no core to spare")
     return Fact(label, f"{words.share(busy)} busy", "good", "it had time to spare")
+
+
+def _machine_busy(samples: Sequence[Sample]) -> float:
+    """The share (0..1) of all cores that anybody used while the load ran."""
+    during = [sample for sample in samples if sample.t_s >= 0]
+    span = (during[-1].t_s - during[0].t_s) * during[-1].cpus
+    return (during[-1].host_busy_s - during[0].host_busy_s) / span if span > 0 else 0.0
 
 
 def _generator_cpu_s(before: Sample, after: Sample) -> tuple[float, float]:

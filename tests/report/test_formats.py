@@ -17,6 +17,7 @@ from headwind.errors import UnreadableError
 from headwind.report import csv, html, junit, markdown
 from headwind.report.plain import clean, visible
 from headwind.run import Run
+from headwind.samples import ProcessSample, Sample
 from tests.report.documents import (
     CUT_RUN,
     ENVIRONMENT,
@@ -145,6 +146,33 @@ def test_the_environment_is_told_in_the_units_of_its_names() -> None:
         "| Duration | 3 s |",
     ):
         assert row in text
+
+
+@pytest.mark.parametrize(
+    ("generator_cpu_s", "machine_cpu_s", "told"),
+    [
+        (0.1, 1.0, "it had time to spare"),
+        (0.1, 1.98, "but the machine had no core to spare"),
+        (1.8, 1.9, "it may itself be the limit"),
+    ],
+)
+def test_the_generator_s_headroom_is_what_the_samples_say(
+    generator_cpu_s: float, machine_cpu_s: float, told: str
+) -> None:
+    samples = [
+        Sample(
+            t, 2, machine_cpu_s * t, 0.0, (ProcessSample(9, "generator", "wrk", generator_cpu_s * t, 1, 4),)
+        )
+        for t in (0.0, 1.0, 2.0)
+    ]
+    # When the load ended the generator is gone; that is no sample of it.
+    samples.append(Sample(2.5, 2, machine_cpu_s * 2.5, 0.0, ()))
+    page = html.render(document(FULL_RUN), samples=samples)
+    assert told in page
+
+
+def test_a_generator_nobody_sampled_is_said_to_be_unwatched() -> None:
+    assert "not watched" in html.render(document(FULL_RUN))
 
 
 def test_csv_has_a_row_a_run_with_units_in_the_names_and_nothing_for_unknown() -> None:
