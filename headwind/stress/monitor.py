@@ -95,16 +95,23 @@ def _row(role: str, process: psutil.Process) -> ProcessSample | None:
             if process.status() == psutil.STATUS_ZOMBIE:
                 return None
             used = process.cpu_times()
-            threads = process.threads()
             return ProcessSample(
                 pid=process.pid,
                 role=role,
                 name=process.name(),
                 cpu_s=round(used.user + used.system, 3),
                 rss_bytes=process.memory_info().rss,
-                threads=len(threads),
-                busiest_thread_cpu_s=max((t.user_time + t.system_time for t in threads), default=None),
+                threads=process.num_threads(),
+                busiest_thread_cpu_s=_busiest_thread_cpu_s(process),
                 parent_pid=process.ppid(),
             )
     except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
+
+
+def _busiest_thread_cpu_s(process: psutil.Process) -> float | None:
+    """CPU seconds of the busiest thread; None where only the superuser may see threads, as on macOS."""
+    try:
+        return max((thread.user_time + thread.system_time for thread in process.threads()), default=None)
+    except psutil.AccessDenied:
         return None

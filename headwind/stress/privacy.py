@@ -7,13 +7,14 @@ import os
 import re
 import shlex
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from headwind.errors import UsageError
 
 MASK = "***"
+_SHORTEST_SECRET = 4
 _SECRET = re.compile(
     r"(?i)(pass|pwd|secret|token|credential|auth|session|signature|^sig$|(^|[_-])key$|apikey|^code$)"
 )
@@ -76,6 +77,47 @@ def expand(value: str, environment: Mapping[str, str]) -> str:
         return environment[name]
 
     return _VARIABLE.sub(looked_up, value)
+
+
+def secrets_of(url: str, headers: Mapping[str, str], environment: Mapping[str, str]) -> set[str]:
+    """The texts that no file may hold: passwords and secret values of the URL, values of the variables that headers
+    use, and values of headers with telling names. Shorter than four characters they would mask harmless text."""
+    parts = urllib.parse.urlsplit(url)
+    found = {parts.password or "", urllib.parse.unquote(parts.password or "")}
+    if authorization := split_url(url).authorization:
+        found.add(authorization.partition(" ")[2])
+    for item in parts.query.split("&"):
+        name, _, value = item.partition("=")
+        if _SECRET.search(urllib.parse.unquote(name)):
+            found |= {value, urllib.parse.unquote_plus(value)}
+    for name, template in headers.items():
+        found |= {
+            environment.get(match["braced"] or match["plain"], "") for match in _VARIABLE.finditer(template)
+        }
+        if _SECRET.search(name) or name.lower() == "cookie":
+            found.add(expand(template, environment))
+    return {value for value in found if len(value) >= _SHORTEST_SECRET}
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """The text with each secret replaced, the longest first."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def mask_file(path: Path, secrets: Iterable[str]) -> None:
+    """Replace secrets in a file that another program wrote, line by line; nothing happens without a secret."""
+    known = list(secrets)
+    if not known or not path.exists():
+        return
+    draft = path.with_name(f".{path.name}.masked")
+    with (
+        path.open(encoding="utf-8", errors="surrogateescape") as source,
+        draft.open("w", encoding="utf-8", errors="surrogateescape") as masked,
+    ):
+        masked.writelines(mask(line, known) for line in source)
+    draft.replace(path)
 
 
 def shown_header(name: str, template: str) -> str:

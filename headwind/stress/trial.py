@@ -56,6 +56,7 @@ class _Context:
     record: dict[str, Any]
     server: target.Server | None = None
     watched: target.Server | target.Found | None = None
+    secrets: frozenset[str] = frozenset()
 
     def save(self) -> None:
         folder.write_json(self.folder / "environment.json", self.record)
@@ -73,12 +74,19 @@ def run(
     port, url = _place(plan)
     shown = privacy.split_url(url).shown
     context = _Context(plan, wrk, into, interrupt, progress, url, _first_record(plan, wrk, shown, again))
+    urls = [url, *(traffic.path or "" for traffic in plan.traffic)]
+    context.secrets = frozenset().union(*(privacy.secrets_of(one, plan.headers, os.environ) for one in urls))
     context.save()
     _raise_open_files(plan.connections)
-    with _server(context, port):
-        if interrupt.requested or not _warm_up(context):
-            return _nothing(context, "interrupted before the load began")
-        return _measure(context)
+    try:
+        with _server(context, port):
+            if interrupt.requested or not _warm_up(context):
+                return _nothing(context, "interrupted before the load began")
+            return _measure(context)
+    finally:
+        # The server and a script may print what they were sent.
+        for name in ("server.log", "wrk.txt", "wrk-stderr.txt", "warmup.txt"):
+            privacy.mask_file(into / name, context.secrets)
 
 
 def _place(plan: Plan) -> tuple[int | None, str]:
@@ -336,7 +344,7 @@ def _why_stop(context: _Context, elapsed_s: float, duration_s: float) -> str | N
     if context.interrupt.requested:
         return f"interrupted after {elapsed_s:.1f} s"
     if context.server and (death := context.server.died()):
-        return f"{death}, after {elapsed_s:.1f} s of load"
+        return f"{privacy.mask(death, context.secrets)}, after {elapsed_s:.1f} s of load"
     if elapsed_s > duration_s + _REPORT_PATIENCE_S:
         return f"wrk did not end {_REPORT_PATIENCE_S:.0f} s after its time and was stopped"
     return None

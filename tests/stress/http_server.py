@@ -57,6 +57,8 @@ class Server:
             while True:
                 head, body = await self.read_request(reader)
                 arrived = time.perf_counter()
+                if self.options.talk:
+                    print(head, flush=True)
                 await self.answer(head, body, writer)
                 if self.log:
                     row = {"head": head, "body": body.decode("latin-1"), "s": time.perf_counter() - arrived}
@@ -112,6 +114,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--hang", action="store_true", help="never answer (but be ready)")
     parser.add_argument("--die-after", type=int, default=0, help="exit with code 3 after n answers")
     parser.add_argument("--start-delay", type=float, default=0, help="seconds before listening")
+    parser.add_argument("--talk", action="store_true", help="print the head of every request")
     parser.add_argument("--stubborn", action="store_true", help="ignore SIGTERM")
     return parser.parse_args()
 

@@ -62,3 +62,18 @@ def test_a_path_below_the_working_directory_is_shown_without_it(
     monkeypatch.chdir(tmp_path)
     shown = privacy.shown_command(["wrk", "-s", str(tmp_path / "load.lua"), "/usr/share/x.lua"])
     assert shown == "wrk -s load.lua /usr/share/x.lua"
+
+
+def test_what_no_file_may_hold_is_known_and_masked(tmp_path: Path) -> None:
+    found = privacy.secrets_of(
+        "http://ann:p%40ss@h/x?token=abcd%3D&page=2",
+        {"X-Mine": "Bearer $T", "Authorization": "typed-in", "Accept": "text/html"},
+        {"T": "from-environment"},
+    )
+    assert found >= {"p%40ss", "p@ss", "abcd%3D", "abcd=", "from-environment", "typed-in"}
+    assert "text/html" not in found
+    assert "2" not in found
+    log = tmp_path / "server.log"
+    log.write_bytes(b"\xff got Bearer from-environment\nand p@ss\n")
+    privacy.mask_file(log, found)
+    assert log.read_bytes() == b"\xff got Bearer ***\nand ***\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -213,10 +214,9 @@ def test_bodies_and_script_are_sent(headwind: Headwind, tmp_path: Path) -> None:
 
 
 def test_secrets_reach_the_server_and_nothing_else(headwind: Headwind, tmp_path: Path) -> None:
-    log = tmp_path / "log.jsonl"
     process = headwind.start(
-        "run", "--command", server("--log", str(log)), *QUICK, "--duration", "2s",
-        "--url", "http://127.0.0.1:{port}/x?page=1&token=hush1", "--header", "Authorization: Bearer $SECRET",
+        "run", "--command", server("--talk"), *QUICK, "--duration", "2s",
+        "--url", "http://ann:hush0@127.0.0.1:{port}/x?page=1&token=hush1", "--header", "X-Mine: Bearer $SECRET",
         SECRET="hush2",
     )  # fmt: skip
     assert until(lambda: wrk_is_loading(tmp_path))
@@ -225,12 +225,16 @@ def test_secrets_reach_the_server_and_nothing_else(headwind: Headwind, tmp_path:
     assert process.returncode == 0, err
     assert seen
     assert not [line for line in seen if "hush" in line]
-    heads = [json.loads(line)["head"] for line in log.read_text().splitlines()]
-    loaded = next(head for head in heads if "page=1" in head)
-    assert loaded.startswith("GET /x?page=1&token=hush1 HTTP")
-    assert "Authorization: Bearer hush2\r\n" in loaded
-    for path in [*headwind.left().iterdir()]:
-        assert "hush" not in path.read_text(), path.name
+    # The server prints every request. That each got its secrets is to be seen by what is masked in its log.
+    heard = (headwind.left() / "server.log").read_text()
+    assert heard.count("GET /x?page=1&token=*** HTTP") > 10
+    assert heard.count("X-Mine: Bearer ***") > 10
+    assert heard.count("Authorization: Basic ") > 10
+    basic = base64.b64encode(b"ann:hush0").decode()
+    for path in headwind.left().iterdir():
+        text = path.read_text()
+        assert "hush" not in text, path.name
+        assert basic not in text, path.name
     assert "hush" not in out + err
 
 
