@@ -105,16 +105,16 @@ def codes(*runs: Run) -> list[str]:
 
 def test_a_serial_server_is_likely_saturated_and_half_the_connections_show_it() -> None:
     with server(one_at_a_time(0.05)) as url:
-        full = wrk(url, 16, 3)
+        full = wrk(url, 16, 2)
     with server(one_at_a_time(0.05)) as url:  # a fresh one: the first still works off what was cut off
-        half = replace(wrk(url, 8, 3), url=full.url)
+        half = replace(wrk(url, 8, 2), url=full.url)
     assert "saturation_likely" in codes(full)
     assert "saturated_across_loads" in codes(half, full)
 
 
 def test_pure_delay_looks_alike_alone_and_is_told_apart_by_the_second_load() -> None:
-    with server(delayed(lambda _: 0.55)) as url:  # 5.4 rounds in 3 s: a little more or less still ends five
-        full, half = wrk(url, 64, 3), wrk(url, 32, 3)
+    with server(delayed(lambda _: 0.55)) as url:  # 3.6 rounds in 2 s: a little more or less still ends three
+        full, half = wrk(url, 64, 2), wrk(url, 32, 1)
     assert "saturation_likely" in codes(full)
     both = codes(half, full)
     assert "not_saturated" in both
@@ -123,14 +123,14 @@ def test_pure_delay_looks_alike_alone_and_is_told_apart_by_the_second_load() -> 
 
 def test_a_quick_server_is_not_called_saturated() -> None:
     with server(delayed(lambda _: 0.05)) as url:
-        run = wrk(url, 32, 2)
+        run = wrk(url, 32, 1)
     assert not {"saturation_likely", "late_answers", "mean_understated", "error_answers"} & set(codes(run))
 
 
 def test_late_answers_are_counted_and_the_mean_is_littles() -> None:
     """One answer in four takes 1.4 s, wrk's timeout is 1 s: the printed mean is of the quick ones only."""
     with server(delayed(lambda number: 1.4 if number % 4 == 0 else 0.2)) as url:
-        run = wrk(url, 40, 6, timeout_s=1)
+        run = wrk(url, 40, 4, timeout_s=1)
     assert run.latency is not None
     assert run.latency.mean_s is not None
     assert run.latency.mean_s < 0.35
