@@ -113,7 +113,7 @@ def test_a_serial_server_is_likely_saturated_and_half_the_connections_show_it() 
 
 
 def test_pure_delay_looks_alike_alone_and_is_told_apart_by_the_second_load() -> None:
-    with server(delayed(lambda _: 0.55)) as url:  # 3.6 rounds in 2 s: a little more or less still ends three
+    with server(delayed(lambda _: 0.55)) as url:  # 5.4 rounds in 3 s: a little more or less still ends five
         full, half = wrk(url, 64, 2), wrk(url, 32, 1)
     assert "saturation_likely" in codes(full)
     both = codes(half, full)
@@ -130,7 +130,7 @@ def test_a_quick_server_is_not_called_saturated() -> None:
 def test_late_answers_are_counted_and_the_mean_is_littles() -> None:
     """One answer in four takes 1.4 s, wrk's timeout is 1 s: the printed mean is of the quick ones only."""
     with server(delayed(lambda number: 1.4 if number % 4 == 0 else 0.2)) as url:
-        run = wrk(url, 40, 4, timeout_s=1)
+        run = wrk(url, 40, 6, timeout_s=1)
     assert run.latency is not None
     assert run.latency.mean_s is not None
     assert run.latency.mean_s < 0.35
@@ -140,4 +140,4 @@ def test_late_answers_are_counted_and_the_mean_is_littles() -> None:
     assert told["mean time per request, at least"] <= 0.56
     assert told["mean time per request, at most"] >= 0.45
     share = found["late_answers"]["evidence"][2]["value"]
-    assert share == pytest.approx(0.25, abs=0.05)
+    assert share == pytest.approx(0.25, abs=0.06)
