@@ -114,7 +114,7 @@ def test_a_serial_server_is_likely_saturated_and_half_the_connections_show_it() 
 
 def test_pure_delay_looks_alike_alone_and_is_told_apart_by_the_second_load() -> None:
     with server(delayed(lambda _: 0.55)) as url:  # 5.4 rounds in 3 s: a little more or less still ends five
-        full, half = wrk(url, 64, 2), wrk(url, 32, 1)
+        full, half = wrk(url, 64, 3), wrk(url, 32, 3)
     assert "saturation_likely" in codes(full)
     both = codes(half, full)
     assert "not_saturated" in both
