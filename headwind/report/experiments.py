@@ -3,7 +3,7 @@
 `headwind.experiment/1` holds, besides what is its own, the keys read here; each may be missing or null:
     title, answer, trust, assumptions, gates, findings, ruled_out, again      as in `headwind.run/1`
     baseline, margin, comparisons: [{name, ratio, low, high, verdict}]        throughput over the baseline's
-    objective, objective_s, capacity_per_s, ceiling_per_s,
+    objective, objective_s, capacity_per_s, capacity_low_per_s, capacity_high_per_s, ceiling_per_s,
     steps: [{rate_per_s, p50_s, p99_s, held}]                                 latency against offered rate
     ladder: {points: [{connections, rate_per_s}], service_s, think_s, ceiling_per_s}
     tables: [{caption, columns, rows}]                                        any other figures, as text or numbers
@@ -143,7 +143,9 @@ def _evidence(row: Any) -> Evidence:
 def _table(row: Mapping[str, Any]) -> Table:
     """A table of the document: text as it is, numbers as people write them, null as "not stated"."""
     rows = tuple(tuple(_cell(cell) for cell in line) for line in row["rows"])
-    return Table(str(row["caption"]), tuple(map(str, row["columns"])), rows)
+    # A column of places needs no head to be understood, but a screen reader needs one.
+    columns = tuple(str(column) or "No." for column in row["columns"])
+    return Table(str(row["caption"]), columns, rows)
 
 
 def _cell(cell: Any) -> str:

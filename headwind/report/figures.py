@@ -48,12 +48,14 @@ def _compared(runs: Sequence[Mapping[str, Any]]) -> Iterator[Figure | None]:
 def _measured(document: Mapping[str, Any]) -> Iterator[Figure | None]:
     margin = float(document.get("margin") or 0.03)
     yield ratio_figure(comparison_rows(document), str(document.get("baseline") or "the first"), margin)
+    low, high = document.get("capacity_low_per_s"), document.get("capacity_high_per_s")
     yield capacity_figure(
         document.get("steps") or (),
         objective=str(document.get("objective") or "the objective"),
         objective_s=document.get("objective_s"),
         capacity_per_s=document.get("capacity_per_s"),
         ceiling_per_s=document.get("ceiling_per_s"),
+        interval_per_s=(low, high) if low and high else None,
     )
     ladder = document.get("ladder") or {}
     yield ladder_figure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -17,6 +18,8 @@ from headwind.report.charts.figure import NARROW, WHOLE, WIDE, Figure, style_she
 from headwind.report.figures import figures_of
 from headwind.report.plain import pieces, typeset
 from headwind.samples import Sample
+
+_OPTION = re.compile(r"((?<!\S)\(?--[a-z][a-z-]*)")
 
 
 def render(
@@ -80,11 +83,16 @@ def drawings(figure: Figure) -> list[dict[str, Any]]:
 
 
 def prose(sentence: str) -> Markup:
-    """A sentence for a page: escaped, what stands between backticks as code."""
-    code, plain = Markup("<code>{}</code>"), Markup("{}")
-    return Markup("").join(
-        code.format(text) if is_code else plain.format(typeset(text)) for is_code, text in pieces(sentence)
-    )
+    """A sentence for a page: escaped, what stands between backticks as code, an option's name on one line."""
+    code, option, plain = Markup("<code>{}</code>"), Markup('<span class="nb">{}</span>'), Markup("{}")
+    told = Markup()
+    for is_code, text in pieces(sentence):
+        if is_code:
+            told += code.format(text)
+            continue
+        for place, part in enumerate(_OPTION.split(typeset(text))):
+            told += (option if place % 2 else plain).format(part)
+    return told
 
 
 def _source(name: str) -> str:

@@ -52,7 +52,7 @@ def block(value: str) -> str:
 
 def table(it: Table) -> str:
     """A Markdown table under its caption."""
-    align = ["---", *("---:" if it.numeric else "---" for _ in it.columns[1:])]
+    align = ["---", *("---:" if is_figure else "---" for is_figure in it.figures[1:])]
     rows = (it.columns, *it.rows)
     lines = [f"| {' | '.join(text(cell) for cell in row)} |" for row in rows]
     return "\n".join([f"**{text(it.caption)}**", "", lines[0], f"| {' | '.join(align)} |", *lines[1:]])
@@ -124,7 +124,7 @@ def _gates(gates: Sequence[content.Gate]) -> list[str]:
     if not gates:
         return []
     rows = tuple((one.name, one.verdict, one.reason) for one in gates)
-    return [table(Table("Gates", ("Gate", "Verdict", "Why"), rows, numeric=False))]
+    return [table(Table("Gates", ("Gate", "Verdict", "Why"), rows))]
 
 
 def _findings(title: str, findings: Sequence[content.Told]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,10 @@ from headwind.histogram import REPORTED_PERCENTILES, Histogram, percentile_key
 from headwind.run import Endpoint, Latency, Run
 
 NOT_STATED = "not stated"
+_NONE = {NOT_STATED, words.UNKNOWN, "none", "not recorded", "not yet", "not known", ""}
+_NUMBER = r"[<>~+x-]?\s?\d[\d,.]*\s?(?:%|/s|us|ms|s|min|[KMGT]?i?B|cores?)?\*?"
+# Also "1.02 [0.98, 1.06]", "3.12 to 3.24 s", "51%, 49%", "over 2 s".
+_FIGURE = re.compile(rf"(?:over )?{_NUMBER}(?:(?: to |, ){_NUMBER})*(?: \[[^\]]*\])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,16 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    numeric: bool = True  # the cells after the first are figures, set flush right
+
+    @property
+    def figures(self) -> tuple[bool, ...]:
+        """Which columns hold figures, to be set flush right: numbers with their units, or that there is none."""
+        columns = list(zip(*self.rows, strict=True)) if self.rows else [()] * len(self.columns)
+        return tuple(
+            any(map(_FIGURE.fullmatch, cells))
+            and all(_FIGURE.fullmatch(cell) or cell in _NONE for cell in cells)
+            for cells in columns
+        )
 
 
 def number_tables(runs: Sequence[Run], sources: Sequence[str] | None = None) -> tuple[Table, ...]:
@@ -229,11 +243,11 @@ def environment_tables(environment: Mapping[str, Any] | None) -> tuple[Table, ..
     for key, value in (environment or {}).items():
         if isinstance(value, Mapping):
             rows = tuple(_item(str(name), one) for name, one in value.items())
-            tables.append(Table(_label(str(key)), ("Item", "Value"), rows, numeric=False))
+            tables.append(Table(_label(str(key)), ("Item", "Value"), rows))
         else:
             plain.append(_item(str(key), value))
     if plain:
-        tables.insert(0, Table("Environment", ("Item", "Value"), tuple(plain), numeric=False))
+        tables.insert(0, Table("Environment", ("Item", "Value"), tuple(plain)))
     return tuple(tables)
 
 

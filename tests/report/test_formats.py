@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from headwind.errors import UnreadableError
 from headwind.report import csv, html, junit, markdown
 from headwind.report.plain import clean, visible
+from headwind.report.tables import Table
 from headwind.run import Run
 from headwind.samples import ProcessSample, Sample
 from tests.report.documents import (
@@ -288,3 +289,13 @@ def test_a_schema_of_another_version_is_refused_with_a_sentence() -> None:
 def test_a_document_read_back_from_disk_renders_the_same() -> None:
     stored = json.loads(json.dumps(full_document()))
     assert markdown.render(stored) == markdown.render(full_document())
+
+
+def test_figures_are_set_flush_right_and_words_left() -> None:
+    rows = (
+        ("1", "2 workers", "1.02 [0.98, 1.06]", "3.12 to 3.24 s", "better", "not stated", "51%, 49%"),
+        ("2", "4 workers", "1", "over 2 s", "worse", "12.8 ms", "100%"),
+    )
+    table = Table("Ranking", ("No.", "a", "b", "c", "d", "e", "f"), rows)
+    assert table.figures == (True, False, True, True, False, True, True)
+    assert Table("Empty", ("a", "b"), ()).figures == (False, False)

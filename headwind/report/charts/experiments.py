@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -109,12 +111,13 @@ def capacity_figure(
     objective_s: float | None,
     capacity_per_s: float | None,
     ceiling_per_s: float | None,
+    interval_per_s: tuple[float, float] | None = None,
 ) -> Figure | None:
     """Latency against offered rate; None without steps.
 
     A step holds `rate_per_s`, `p50_s`, `p99_s` (None: unknown) and `held` (True, False or None: not judged).
-    `objective_s` is the objective's limit where it is a latency; `capacity_per_s` the highest rate that held it;
-    `ceiling_per_s` the most that was ever answered.
+    `objective_s` is the objective's limit where it is a latency; `capacity_per_s` the highest rate that held it, and
+    `interval_per_s` what surrounds it; `ceiling_per_s` the most that was ever answered.
     """
     rows = sorted(steps, key=lambda step: float(step["rate_per_s"]))
     points = [
@@ -138,8 +141,10 @@ def capacity_figure(
         "Latency against offered rate",
         f"p50 and p99 at {len(rows)} offered rates up to {words.rate(rows[-1]['rate_per_s'])}; the highest rate that "
         f"holds {objective} is {found}{ceiling}.",
-        (Panel(lambda width: _capacity_chart(points, lines, objective, objective_s, width)),),
-        "Requests came by a schedule, and latency counts from the moment each was due.",
+        (Panel(lambda width: _capacity_chart(points, lines, objective, objective_s, interval_per_s, width)),),
+        "Requests came by a schedule, and latency counts from the moment each was due. Each dot is a step; the lines "
+        "join the medians of steps at one rate."
+        + (" The shaded band is the capacity's interval." if interval_per_s else ""),
         ("Offered", "p50", "p99", objective),
         tuple(
             (
@@ -159,9 +164,10 @@ def _capacity_chart(
     lines: list[dict[str, Any]],
     objective: str,
     objective_s: float | None,
+    interval_per_s: tuple[float, float] | None,
     width: int,
 ) -> Drawing:
-    right = max([row["rate"] for row in (*points, *lines)]) * 1.06
+    right = max([row["rate"] for row in (*points, *lines)]) * 1.1
     seconds = [row["seconds"] for row in points] + ([objective_s] if objective_s else [])
     low, high = min(seconds) * 0.7, max(seconds) * 1.5
     x = alt.X(
@@ -181,6 +187,9 @@ def _capacity_chart(
     )
     base = alt.Chart(data(points)).encode(x=x, y=y, color=paint)
     layers: list[Drawing] = []
+    if interval_per_s is not None:
+        band = alt.Chart(data([{"rate": interval_per_s[0], "end": interval_per_s[1]}]))
+        layers.append(band.mark_rect(fill=colour("unknown-soft")).encode(x=x, x2="end:Q"))
     if objective_s is not None:
         row = data([{"seconds": objective_s, "rate": 0, "label": objective}])
         layers.append(alt.Chart(row).mark_rule(stroke=colour("failed"), strokeDash=[5, 4]).encode(y=y))
@@ -189,10 +198,32 @@ def _capacity_chart(
     if lines:
         marks = alt.Chart(data([{**row, "seconds": high} for row in lines]))
         layers.append(marks.mark_rule(stroke=colour("chart-muted"), strokeDash=[2, 3]).encode(x=x))
-        text = marks.mark_text(align="right", baseline="top", dx=-5, dy=2, color=colour("chart-muted"))
-        layers.append(text.encode(x=x, y=y, text="label:N"))
-    layers += [base.mark_line(), base.mark_point(filled=True, size=50, opacity=1)]
+        for place, line in enumerate(lines):
+            # Capacity and ceiling may be close: one label left of its line, the other right of it.
+            side: dict[str, Any] = {"align": "left", "dx": 5} if place else {"align": "right", "dx": -5}
+            text = alt.Chart(data([{**line, "seconds": high}])).mark_text(
+                baseline="top", dy=2, color=colour("chart-muted"), **side
+            )
+            layers.append(text.encode(x=x, y=y, text="label:N"))
+    middle = alt.Chart(data(_medians(points))).encode(x=x, y=y, color=paint)
+    layers += [middle.mark_line(), base.mark_point(filled=True, size=44, opacity=1)]
     return alt.layer(*layers).properties(width=width, height=280)
+
+
+def _medians(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One point a percentile and rate; rates within one per cent are one, for a search comes back to them."""
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for point in points:
+        step = round(math.log(point["rate"]) / math.log(1.01))
+        groups.setdefault((point["percentile"], step), []).append(point)
+    return [
+        {
+            "percentile": name,
+            "rate": statistics.median(point["rate"] for point in group),
+            "seconds": statistics.median(point["seconds"] for point in group),
+        }
+        for (name, _), group in groups.items()
+    ]
 
 
 def ladder_figure(

@@ -16,6 +16,8 @@ import altair as alt
 import vl_convert
 from altair.utils.schemapi import debug_mode
 
+from headwind.report.tables import Table
+
 # The palette: name -> (light, dark). `style_sheet` turns it into the page's variables and the mapping of drawings.
 PALETTE: dict[str, tuple[str, str]] = {
     "chart-paper": ("#fefefe", "#0f1419"),
@@ -70,6 +72,11 @@ class Figure:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = field(default_factory=tuple)
     whole: bool = False  # takes the page's whole width instead of half
+
+    @property
+    def table(self) -> Table:
+        """The picture's numbers."""
+        return Table(self.title, self.columns, self.rows)
 
     def svgs(self, width: int) -> list[str]:
         """The panels as SVG fragments to inline; no ids, no style, no script."""
