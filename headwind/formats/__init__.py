@@ -83,6 +83,8 @@ def _read_file(path: str | Path, tool: str | None, timeout_s: float | None) -> I
             data = read_at_most(handle, HELD_AT_ONCE + 1)
             if len(data) <= HELD_AT_ONCE or tool not in (None, *_WRK_LIKE):
                 runs = iter(read_text(decode(data + handle.read()), source, tool=tool, timeout_s=timeout_s))
+            elif _is_binary(data[:4096]):
+                raise UnreadableError(_no_run(source, data[:4096], None))
             else:
                 runs = _stream(handle, data, source, tool, timeout_s)
         except OSError as error:
@@ -128,10 +130,16 @@ def _no_run(source: str, head: bytes, tool: str | None) -> str:
         return f"{source} is empty: the load tool printed nothing, or its output went elsewhere."
     if tool is not None:
         return f"{source} holds no output of {tool}: leave --tool out to have the tool recognised."
-    if b"\0" in head and not decode(head).isprintable() and "\0" in decode(head):
+    if _is_binary(head):
         return f"{source} is a binary file: give the text that the load tool printed."
     known = ", ".join(name for name in registry.HINTS if name != "headwind")
     return f"{source} holds no output of a load tool that Headwind reads ({known})."
+
+
+def _is_binary(head: bytes) -> bool:
+    """More than one control character in twenty, terminal escapes aside: no text, in no encoding."""
+    text = decode(head)
+    return sum(character < " " and character not in "\t\n\r\x1b" for character in text) > len(text) / 20
 
 
 def _candidates(text: str, tool: str | None) -> list[str]:

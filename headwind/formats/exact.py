@@ -94,9 +94,7 @@ class _Told:
                 **{kind: _whole(errors[kind]) for kind in ("connect", "read", "write", "timeout", "status")}
             ),
             max_us=_seconds(latency["max"]) * 1e6 if latency.get("max") is not None else None,
-            percentiles_s={
-                str(key): float(value) / 1e6 for key, value in (latency.get("percentiles") or {}).items()
-            },
+            percentiles_s=_percentiles(latency.get("percentiles") or {}),
             status_codes=_codes(codes) if codes else None,
             histogram=_buckets(exact.get("histogram")),
             timeline=_timeline(exact.get("timeline")),

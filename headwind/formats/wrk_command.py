@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from headwind.formats import units
+from headwind.formats.wrk_draft import Draft
 
 _RATE = re.compile(r"(?:^|\s)(?:-R|--rate)[ =]?([0-9]+[kKMG]?)(?=\s|$)")
 _TIMEOUT = re.compile(r"(?:^|\s)(?:-T|--timeout)[ =]?([0-9]+[smh]?)(?=\s|$)")
@@ -21,13 +22,13 @@ class Command:
     timeout_s: float | None = None
 
 
-def understood(
-    arguments: str | None, url: str | None, threads: str | None, connections: str | None
-) -> Command:
-    """The rate and the timeout of the command; nothing where it contradicts the report and so is not the report's."""
-    if not arguments:
+def understood(draft: Draft) -> Command:
+    """The rate and the timeout of the command before a report; nothing where it contradicts the report, or where no
+    URL shows that they belong together."""
+    arguments, url = draft.command, draft.url
+    if not arguments or not (url if draft.has_header else "://" in arguments):
         return Command()
-    printed = ((_THREADS, threads), (_CONNECTIONS, connections))
+    printed = ((_THREADS, draft.threads), (_CONNECTIONS, draft.connections))
     others = any(
         (match := shape.search(arguments)) and value and match[1] != value for shape, value in printed
     )

@@ -60,15 +60,13 @@ def whole_report(text: str, start: int, number: int) -> Report | None:
     if match is None:
         return None
     # fmt: off
-    (planned, url, threads, connections,
-     mean, mean_unit, stdev, stdev_unit, top, top_unit, within,
+    (planned, url, threads, connections, mean, mean_unit, stdev, stdev_unit, top, top_unit, within,
      rate, rate_k, rate_stdev, rate_stdev_k, rate_top, rate_top_k, rate_within,
-     p50, p50_unit, p75, p75_unit, p90, p90_unit, p99, p99_unit,
-     requests, runtime, runtime_unit, read, read_k, connect, read_errors, write, timeout, status,
-     per_second, transfer, transfer_k) = match.groups()
+     p50, p50_unit, p75, p75_unit, p90, p90_unit, p99, p99_unit, requests, runtime, runtime_unit, read, read_k,
+     connect, read_errors, write, timeout, status, per_second, transfer, transfer_k) = match.groups()
     # fmt: on
     header = _header(planned, url)
-    max_s = float(top + _TIME_EXPONENT[top_unit])
+    max_s = _time(top, top_unit)
     duration_s = _runtime(runtime, runtime_unit)
     count, requests_per_s = int(requests), float(per_second)
     if (
@@ -80,10 +78,10 @@ def whole_report(text: str, start: int, number: int) -> Report | None:
     ):
         return None
     clean, planned_s, shortest_s, warnings = header
-    percentiles = _percentiles(p50, p50_unit, p75, p75_unit, p90, p90_unit, p99, p99_unit) if p50 else {}
-    errors = _errors(connect, read_errors, write, timeout, status) if connect or status else _NO_ERRORS
     end = match.end()
     lines = text.count("\n", start, end)
+    errors = _errors(connect, read_errors, write, timeout, status) if connect or status else _NO_ERRORS
+    ranks = _percentiles(p50, p50_unit, p75, p75_unit, p90, p90_unit, p99, p99_unit) if p50 else {}
     run = Run(
         tool="wrk",
         url=clean,
@@ -101,18 +99,10 @@ def whole_report(text: str, start: int, number: int) -> Report | None:
         requests_per_s=requests_per_s,
         bytes_per_s=round(float(transfer) * _BYTES[transfer_k], 6),
         latency=Latency(
-            float(mean + _TIME_EXPONENT[mean_unit]),
-            float(stdev + _TIME_EXPONENT[stdev_unit]),
-            max_s,
-            None,
-            float(within + "e-2"),
-            percentiles,
+            _time(mean, mean_unit), _time(stdev, stdev_unit), max_s, None, float(within + "e-2"), ranks
         ),
-        thread_requests_per_s=ThreadRate(
-            float(rate + _RATE_EXPONENT[rate_k]),
-            float(rate_stdev + _RATE_EXPONENT[rate_stdev_k]),
-            float(rate_top + _RATE_EXPONENT[rate_top_k]),
-            float(rate_within + "e-2"),
+        thread_requests_per_s=_rates(
+            rate, rate_k, rate_stdev, rate_stdev_k, rate_top, rate_top_k, rate_within
         ),
         errors=errors,
         warnings=warnings,
@@ -121,15 +111,25 @@ def whole_report(text: str, start: int, number: int) -> Report | None:
     return run, end, lines, (row, (requests, runtime + runtime_unit, f"{read}{read_k}B"))
 
 
+def _time(number: str, unit: str) -> float:
+    return float(number + _TIME_EXPONENT[unit])
+
+
+def _rates(mean: str, mean_k: str, stdev: str, stdev_k: str, top: str, top_k: str, within: str) -> ThreadRate:
+    return ThreadRate(
+        float(mean + _RATE_EXPONENT[mean_k]),
+        float(stdev + _RATE_EXPONENT[stdev_k]),
+        float(top + _RATE_EXPONENT[top_k]),
+        float(within + "e-2"),
+    )
+
+
 def _runtime(number: str, unit: str) -> float:
     return round(float(number) * 60.0, 6) if unit == "m" else float(number + _TIME_EXPONENT[unit])
 
 
 def _percentiles(*columns: str) -> dict[str, float]:
-    times = [
-        float(number + _TIME_EXPONENT[unit]) for number, unit in zip(columns[::2], columns[1::2], strict=True)
-    ]
-    return dict(zip(("50", "75", "90", "99"), times, strict=True))
+    return dict(zip(("50", "75", "90", "99"), map(_time, columns[::2], columns[1::2]), strict=True))
 
 
 def _errors(connect: str | None, read: str, write: str, timeout: str, status: str | None) -> Errors:

@@ -39,14 +39,8 @@ def finish(draft: Draft) -> Run:
     planned_s, rounded = planned_duration(draft.planned) if draft.planned else (None, None)
     if rounded:
         note.warnings.append(rounded)
-    command = understood(draft.command, draft.url, draft.threads, draft.connections)
-    is_wrk2 = (
-        command.rate_per_s is not None
-        or draft.calibrations > 0
-        or draft.hdr
-        or draft.several_urls
-        or _is_wrk2_rate(draft.rate)
-    )
+    command = understood(draft)
+    is_wrk2 = command.rate_per_s is not None or _is_wrk2(draft)
     requests = units.whole(draft.requests) if draft.requests else None
     duration_s = _duration(draft.runtime, note)
     clock_broke = any(warning.code == "impossible_duration" for warning in note.warnings)
@@ -70,9 +64,7 @@ def finish(draft: Draft) -> Run:
         requests=requests,
         duration_s=duration_s,
         bytes_read=_size(draft.read),
-        requests_per_s=float(draft.per_second)
-        if rate_printed and draft.per_second and not clock_broke
-        else None,
+        requests_per_s=float(draft.per_second or 0) if rate_printed and not clock_broke else None,
         bytes_per_s=_size(draft.transfer) if not clock_broke else None,
         latency=latency,
         latency_from_send=_from_send(draft, note),
@@ -90,9 +82,10 @@ def finish(draft: Draft) -> Run:
 _NOT_FINITE = ("nan", "-nan", "inf", "-inf")
 
 
-def _is_wrk2_rate(rate: list[str] | None) -> bool:
-    """wrk2 prints its Req/Sec row so when no thread sampled a rate (runs under some ten seconds)."""
-    return rate is not None and rate[:2] == ["-nan", "-nan"]
+def _is_wrk2(draft: Draft) -> bool:
+    # wrk2 prints nan in its Req/Sec row when no thread sampled a rate, in runs under some ten seconds.
+    unsampled = draft.rate is not None and draft.rate[:2] == ["-nan", "-nan"]
+    return draft.calibrations > 0 or draft.hdr or draft.several_urls or unsampled
 
 
 def clean_url(printed: str) -> str | None:

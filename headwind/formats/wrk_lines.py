@@ -63,7 +63,9 @@ _PATTERNS = (
     ),
     _pattern("calibration", "Thread calibration", r"Thread calibration: *mean"),
     _pattern(
-        "stats", "Thread Stats", r"Thread Stats(?P<columns>(?: +(?:Avg|Stdev|Min|Max|[0-9.]+%|\+/- *Stdev))+)"
+        "stats",
+        "Thread Stats",
+        r"Thread Stats(?P<columns>(?: +(?:Avg|Stdev|Min|Max|[0-9]{1,2}(?:\.[0-9]{1,6})?%|\+/- *Stdev))+)",
     ),
     _pattern(
         "distribution",

@@ -151,3 +151,10 @@ def test_a_run_folder_gives_the_runs_of_its_document(tmp_path: Path) -> None:
     assert list(read_path(tmp_path)) == [run]
     (tmp_path / "run.json").write_text(json.dumps(document)[:-20])
     assert [run.requests for run in read_path(tmp_path)] == [2788]
+
+
+@pytest.mark.parametrize("key", ["99.9.9", "p99", "-1", "101", "nan", ""])
+def test_a_percentile_of_no_rank_makes_the_object_unreadable(key: str) -> None:
+    exact = exact_object({5000: 100}, connections=4)
+    exact["latency_us"]["percentiles"] = {key: 5000}
+    assert codes(attach_exact(PRINTED, exact)) == {"exact_unreadable"}

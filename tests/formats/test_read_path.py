@@ -125,3 +125,7 @@ def test_nothing_of_the_input_can_speak_to_a_terminal() -> None:
     text = SATURATED.replace("http://localhost", "http://us\x1b[31mer:pa\x07ss@local\x9b2Jhost\u202e")
     (run,) = read_text(text, "text")
     assert run.url == "http://localhost:8000/v1/prediction"
+
+
+def test_an_endless_binary_source_is_refused_at_once() -> None:
+    assert "binary" in sentence("/dev/zero")
