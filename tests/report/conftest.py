@@ -1,4 +1,4 @@
-"""One headless Chromium for all pages of the session."""
+"""One headless Chromium for all pages of this folder: its event loop must be gone before other tests run theirs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """A browser as the machine has it; skips where there is none."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
