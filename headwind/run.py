@@ -18,6 +18,9 @@ WRK_DEFAULT_TIMEOUT_S = 2.0
 # Their `requests` count those without an answer too; everyone else's are the answered ones.
 _COUNT_ALL_REQUESTS = frozenset({"fortio", "k6", "locust", "vegeta"})
 _LATE_TIMEOUTS = frozenset({"wrk", "wrk2"})  # their time-outs are answers that came late; elsewhere none came
+_TIMEOUTS_UNTIMED = frozenset(
+    {"autocannon", "h2load", "hey", "oha"}
+)  # no latency figure holds what was given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,17 @@ class Run:
         if self.tool not in _LATE_TIMEOUTS:
             missing += self.errors.timeout or 0
         return self.requests + missing
+
+    def unanswered(self) -> int:
+        """How many of `requests` are known to have got no answer: 0 for the tools that count answers only."""
+        if self.tool not in _COUNT_ALL_REQUESTS:
+            return 0
+        missing = (self.errors.connect, self.errors.read, self.errors.write, self.errors.timeout)
+        return min(self.requests or 0, sum(count or 0 for count in missing))
+
+    def given_up(self) -> int:
+        """Requests that waited for the whole time-out and are in no latency figure (wrk's late answers apart)."""
+        return self.errors.timeout or 0 if self.tool in _TIMEOUTS_UNTIMED else 0
 
     def warn(self, code: str, message: str) -> Run:
         """A copy with one more warning."""

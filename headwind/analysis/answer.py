@@ -44,16 +44,22 @@ def sentence(context: Context, findings: Sequence[Finding]) -> str:
     within = _within(context)
     if within:
         parts.append(within)
-    if context.status_errors:
-        parts.append(f"{share(context.status_errors / context.requests)} error answers")
+    if context.failed:
+        parts.append(f"{share(context.failed / context.requests)} {_failures(context)}")
     return f"{', '.join(parts)}{_limited(codes)}."
+
+
+def _failures(context: Context) -> str:
+    """Error answers, or failed requests where some got no answer, or the tool has one number for both."""
+    unsplit = any(warning.code == "errors_not_split" for warning in context.run.warnings)
+    return "failed requests" if unsplit or context.failed > context.status_errors else "error answers"
 
 
 def _how_much(context: Context) -> str:
     run, at = context.run, f" at {number(context.connections)} connections" if context.connections else ""
     pace = f" ({rate(context.rate_per_s)}{at})" if context.rate_per_s is not None else ""
     if context.target is not None and run.requests is not None:
-        answered = run.requests - context.status_errors
+        answered = run.requests - context.failed
         verdict = "met" if answered >= context.target else "missed"
         return f"Target {verdict}: {number(answered)} of {number(context.target)} requests{pace}"
     if context.rate_per_s is None:
@@ -134,8 +140,8 @@ def _validity(context: Context) -> Trust:
         return Trust("valid", "no", False, "the text ends inside the run")
     if not context.requests:
         return Trust("valid", "no", False, "no request was answered")
-    if 2 * context.status_errors > context.requests:
-        return Trust("valid", "no", False, "most answers were errors")
+    if 2 * context.failed > context.requests:
+        return Trust("valid", "no", False, f"most were {_failures(context)}")
     return Trust("valid", "yes", True, "the run is whole and was answered")
 
 

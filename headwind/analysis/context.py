@@ -28,7 +28,8 @@ class Context:
 
     `where` names the place in the source. `cut` answers have no latency because they came after `limit_s` (wrk's
     timeout; `limit_assumed` where the text does not say it). `little_s` bounds the mean time per request. `as_measured`
-    says whether the printed latency figures hold no synthetic samples (None: the text cannot tell). Times in seconds.
+    says whether the printed latency figures hold no synthetic samples (None: the text cannot tell). `failed` of the
+    `requests` were an error status, or no answer where the tool counts requests without one. Times in seconds.
     """
 
     run: Run
@@ -47,6 +48,7 @@ class Context:
     limit_assumed: bool = False
     timeouts_count_answers: bool = False
     status_errors: int = 0
+    failed: int = 0
     good: tuple[int, int] | None = None
     little_s: tuple[float, float] | None = None
     interval_s: float | None = None
@@ -78,12 +80,13 @@ def of(
     context.wrk = run.tool == "wrk"
     context.requests = run.requests or 0
     context.status_errors = run.errors.status or 0
+    context.failed = min(context.requests, context.status_errors + run.unanswered())
     _fill_rate(context)
     if context.wrk:
         _fill_late(context)
         _fill_closed_loop(context)
     if context.requests:
-        context.good = closed_loop.good_range(context.requests, context.status_errors, context.cut)
+        context.good = closed_loop.good_range(context.requests, context.failed, context.cut)
     return context
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from headwind.analysis import percentiles
+from headwind.analysis import percentiles, precision
 from headwind.analysis.context import Context
 from headwind.errors import Exit, UsageError
 from headwind.words import number, rate, seconds, share
@@ -171,13 +171,15 @@ def _judge(context: Context, objective: Objective) -> Gate:
         and objective.metric not in ("errors", "requests", "rps", "goodput")
     ):
         return _not_judged(context, objective, "the run has no answered request, so it measured nothing")
-    if 2 * context.status_errors > context.requests > 0 and objective.metric not in (
+    if 2 * context.failed > context.requests > 0 and objective.metric not in (
         "errors",
         "requests",
         "goodput",
     ):
-        wrong = share(context.status_errors / context.requests)
+        wrong = share(context.failed / context.requests)
         why = f"{wrong} of the answers were errors, and it would judge error pages"
+        if context.failed > context.status_errors:
+            why = f"{wrong} of the requests failed, and it would judge failures"
         return _not_judged(context, objective, why)
     low, high, reason = bounds(context, objective)
     certain_low, certain_high = objective.holds(low), objective.holds(high)
@@ -222,7 +224,7 @@ def bounds(context: Context, objective: Objective) -> tuple[float, float, str]:
     if metric == "requests":
         if run.requests is None:
             return 0.0, math.inf, "the text has no number of requests"
-        good = float(run.requests - context.status_errors)
+        good = float(run.requests - context.failed)
         return good, good, "answered without an error status"
     if metric == "goodput":
         if context.good is None or not context.runtime_s:
@@ -235,8 +237,13 @@ def bounds(context: Context, objective: Objective) -> tuple[float, float, str]:
         return _late_share(context)
     if metric == "mean":
         return _mean(context)
-    found = percentiles.of(context, 100.0 if metric == "max" else float(metric[1:]))
-    return found.low_s, found.high_s, found.source
+    percentile = metric != "max"
+    found = percentiles.of(context, float(metric[1:]) if percentile else 100.0)
+    if run.histogram is not None or context.wrk:
+        return found.low_s, found.high_s, found.source
+    least, _, why = precision.within(run, found.low_s, percentile=percentile)
+    _, most, _ = precision.within(run, found.high_s, percentile=percentile)
+    return least, most, f"{found.source}, {why}" if why else found.source
 
 
 def _error_share(context: Context) -> tuple[float, float, str]:
@@ -277,6 +284,9 @@ def _mean(context: Context) -> tuple[float, float, str]:
     if run.latency is None or run.latency.mean_s is None:
         return 0.0, math.inf, "the source gives no mean latency"
     if not context.wrk:
+        if run.given_up():
+            # They waited longer than anything in the mean, so they only raise it.
+            return run.latency.mean_s, math.inf, "it leaves out the requests given up at their time-out"
         return run.latency.mean_s, run.latency.mean_s, "as printed"
     if run.errors.timeout is None or (run.errors.timeout and not context.timeouts_count_answers):
         return 0.0, math.inf, "how many answers the printed mean leaves out is not known"

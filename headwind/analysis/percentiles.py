@@ -29,7 +29,8 @@ def of(context: Context, percent: float) -> Bounds:
     From an exact histogram: the value, or above the limit. From wrk's text: the p-th percentile of all answers is the
     p*N/(N-T)-th of the recorded ones, between the nearest printed figures; where wrk may have added synthetic samples
     (Max >= 2E) the printed percentiles bound the measured ones only as `_behind_correction` derives. Other
-    tools print percentiles of all their answers: the value where that percentile is printed, the neighbours else.
+    tools print percentiles of all their answers: the value where that percentile is printed, the neighbours else; a
+    request given up at its time-out stands above all of them where the tool leaves it out.
     """
     run = context.run
     if run.histogram is not None:
@@ -43,6 +44,12 @@ def of(context: Context, percent: float) -> Bounds:
         return _of_wrk(context, percent)
     if run.latency is None:
         return Bounds(0.0, math.inf, "the source gives no latencies")
+    given_up = run.given_up()
+    if given_up:
+        rank = closed_loop.recorded_percent(percent, context.requests + given_up, given_up)
+        if rank is None:
+            return Bounds(run.latency.max_s or 0.0, math.inf, "among the requests given up at their time-out")
+        return _between(_printed(context), rank, f"printed percentiles, {given_up} time-outs above them")
     printed = run.latency.percentiles_s.get(percentile_key(percent))
     if percent == 100.0 and run.latency.max_s is not None:
         printed = run.latency.max_s

@@ -18,11 +18,14 @@ def target(context: Context) -> Iterable[Finding]:
     run = context.run
     if context.target is None or run.requests is None:
         return
-    answered = run.requests - context.status_errors
+    answered = run.requests - context.failed
     evidence = [
         context.read("answered requests", run.requests, "1", "'requests in' line"),
         Evidence("target", context.target, "1", "--target"),
     ]
+    unanswered = context.failed - context.status_errors
+    if unanswered:
+        evidence.append(context.read("requests without an answer", unanswered, "1", ""))
     if context.status_errors:
         evidence.append(
             context.read(
@@ -72,7 +75,8 @@ def _missed(context: Context, answered: int, over: str, evidence: list[Evidence]
             f"A mean of {seconds(needed)} at {context.connections} connections gives "
             f"{number(wanted)} requests in {seconds(context.runtime_s)} ({rate(wanted / context.runtime_s)})."
         )
-    wrong = f" ({number(context.status_errors)} error answers not counted)" if context.status_errors else ""
+    what = "failed requests" if context.failed > context.status_errors else "error answers"
+    wrong = f" ({number(context.failed)} {what} not counted)" if context.failed else ""
     return Finding(
         "target_missed",
         "critical",
