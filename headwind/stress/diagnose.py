@@ -186,7 +186,10 @@ def observe(session: Session) -> Observations:
     drain(session)
     half = loaded(session, "half", max(1, session.connections // 2), 5)
     drain(session)
-    return replace(seen, full=full, half=half, load_s=session.budget.spent_s, notes=tuple(session.notes))
+    seconds = min(3.0, max(1.0, 6 * (median_s(base.endpoint) or 0.0)))
+    answers, counters = session.watched("closed", "endpoint", seconds, timeout_s=15.0)
+    after = Unloaded(endpoint=answers, endpoint_requests=len(answers), endpoint_counters=counters)
+    return replace(seen, full=full, half=half, after=after)
 
 
 @dataclass(frozen=True, slots=True)

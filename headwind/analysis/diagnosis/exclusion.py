@@ -252,10 +252,10 @@ def _kinds(facts: Facts) -> str | None:
 
 
 def _drift(facts: Facts) -> str | None:
-    parts = overtime.quarters(facts.seen.full)
-    if parts is None or not parts[0] or parts[3] < 0.9 * parts[0]:
+    before, after = facts.closed_service_s, facts.after_service_s
+    if not before or not after or after > 1.25 * before + 0.0003:
         return None
-    return f"the last quarter of the load gave {parts[3] / parts[0]:.2f} times the first"
+    return f"one request alone takes {after / before:.2f} times as long after the loads as before"
 
 
 def _cold(facts: Facts) -> str | None:

@@ -108,7 +108,7 @@ class Facts:
     @cached_property
     def loads(self) -> list[Load]:
         """In the order they were run."""
-        return [load for load in (self.seen.full, self.seen.half, self.seen.quarter, self.seen.again) if load]
+        return [load for load in (self.seen.full, self.seen.half) if load]
 
     @cached_property
     def halving(self) -> float | None:
@@ -202,6 +202,18 @@ class Facts:
     def unloaded_cpu_s(self) -> float | None:
         """Server CPU of one request, alone."""
         return _cpu_each(self.seen.unloaded.endpoint_counters, self.alone)
+
+    @cached_property
+    def after_service_s(self) -> float | None:
+        """As `closed_service_s`, after the loads."""
+        after = self.seen.after
+        return median(latencies_s(after.endpoint, "endpoint")) if after is not None else None
+
+    @cached_property
+    def after_cpu_s(self) -> float | None:
+        """As `unloaded_cpu_s`, after the loads."""
+        after = self.seen.after
+        return _cpu_each(after.endpoint_counters, after.endpoint_requests) if after is not None else None
 
     @cached_property
     def missing_cpu_s(self) -> float | None:

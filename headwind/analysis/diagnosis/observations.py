@@ -195,8 +195,7 @@ class Observations:
     unloaded: Unloaded
     full: Load | None = None
     half: Load | None = None
-    quarter: Load | None = None
-    again: Load | None = None  # the full load repeated at the end
+    after: Unloaded | None = None  # one connection again, after the loads
     interventions: tuple[Intervention, ...] = ()
     agent: AgentView | None = None
     generator_scripted: bool = False
