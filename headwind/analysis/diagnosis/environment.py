@@ -130,7 +130,7 @@ def _held_back(facts: Facts) -> Cause | None:
     if facts.working_threads > 2 or (facts.loop_blocked or 0.0) > 0.3:
         return None
     # A limiter leaves the server idle; one that is busy, or kept from the CPU, is slow for another reason.
-    if facts.noisy or max((facts.runnable(process) for process in facts.workers), default=0.0) > 0.5:
+    if max((facts.runnable(process) for process in facts.workers), default=0.0) > 0.5:
         return None
     # A limiter spaces requests evenly; a request that is sometimes long (another illness) would lift the median's tail.
     slow = [value for value in latencies_of_paced(facts) if value > 5 * (facts.service_s or 0.0) + 0.02]

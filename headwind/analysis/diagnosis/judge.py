@@ -18,7 +18,6 @@ ORDER = (
     "out_of_memory",
     "worker_restarts",
     "generator_limited",
-    "noisy_host",
     "cpu_throttled",
     "fd_limit",
     "rate_limited",
@@ -42,6 +41,7 @@ ORDER = (
     "memory_growth",
     "drift",
     "cold_start",
+    "noisy_host",  # it is judged before what follows, which it makes unknowable; what precedes was seen directly
     "workers_below_cores",
     "cpu_bound",
     "pure_delay",

@@ -32,9 +32,14 @@ def split(answers: Sequence[Answer]) -> Kinds | None:
     at = max(range(edge, len(found) - edge + 1), key=lambda i: found[i] / max(found[i - 1], 1e-5))
     if found[at] < 2.5 * found[at - 1] or found[at] - found[at - 1] < 0.004:
         return None
-    # Slow ones that come all at once belong to a stall, a limiter or a warm-up, not to a kind of request.
+    # A group that comes all at once belongs to a stall, a limiter or a warm-up, not to a kind of request.
     slow = [index for index, row in enumerate(rows) if (row.latency_s or 0.0) >= found[at]]
-    thirds = [sum(i * len(rows) <= 3 * index < (i + 1) * len(rows) for index in slow) for i in range(3)]
-    if min(thirds) < 0.3 * len(slow) / 3:
+    fewer = (
+        slow
+        if 2 * len(slow) <= len(rows)
+        else [index for index in range(len(rows)) if index not in set(slow)]
+    )
+    thirds = [sum(i * len(rows) <= 3 * index < (i + 1) * len(rows) for index in fewer) for i in range(3)]
+    if min(thirds) < 0.3 * len(fewer) / 3:
         return None
     return Kinds(statistics.median(found[:at]), statistics.median(found[at:]), len(slow) / len(rows))

@@ -226,6 +226,10 @@ def _build(kind: Any, value: Any) -> Any:
         return _build(next(part for part in typing.get_args(kind) if part is not type(None)), value)
     if is_dataclass(kind) and isinstance(kind, type):
         hints = _hints(kind)
+        if isinstance(
+            value, list
+        ):  # the short form of recordings: the fields in order, defaults at the end left out
+            value = dict(zip((item.name for item in fields(kind)), value, strict=False))
         known = {item.name for item in fields(kind)}
         return kind(**{name: _build(hints[name], value[name]) for name in value if name in known})
     if origin is tuple:

@@ -340,7 +340,7 @@ def _pool(facts: Facts, slots: float, working: float, waiters: float) -> Cause |
     agrees = working >= 2 and abs(working - slots) <= 0.3 * slots and waiters > 0.5 * working
     sockets = facts.outbound_sockets >= 1.5 and abs(facts.outbound_sockets - slots) <= 0.3 * slots
     busy = max((facts.runnable(process) for process in facts.workers), default=0.0)
-    if not agrees and not sockets and (facts.noisy or busy > 0.7):
+    if not agrees and not sockets and busy > 0.6:
         return None  # nothing was seen of the pool, and the CPU may be what is short
     copy = facts.intervention("copy")
     doubled = copy is not None and (gain(copy) or 0.0) > 1.6

@@ -74,10 +74,15 @@ class Agent:
         own = threading.get_ident()
         self.looks += 1
         for ident, frame in sys._current_frames().items():
-            if ident == own or is_idle(frame):
+            seen: FrameType | None = frame
+            while (
+                seen is not None and seen.f_code.co_filename == __file__
+            ):  # our own callback of a collection
+                seen = seen.f_back
+            if ident == own or seen is None or is_idle(seen):
                 continue
             self.busy += 1
-            self.note(frame)
+            self.note(seen)
 
     def note(self, frame: FrameType) -> None:
         walk: FrameType | None = frame

@@ -1,0 +1,162 @@
+"""The judgement on recorded observations, and on small changes of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from headwind.analysis.diagnosis import CODES, Observations, judge
+from headwind.analysis.diagnosis.judge import EXPLAINS, ORDER
+from headwind.analysis.diagnosis.observations import Counters, Load
+from tests.diagnose.sick.cases import NAMED
+
+RECORDED = Path(__file__).parent / "recorded"
+NAMES = sorted(path.stem for path in RECORDED.glob("*.json"))
+
+
+@cache
+def seen(name: str) -> Observations:
+    return Observations.from_json(json.loads((RECORDED / f"{name}.json").read_text()))
+
+
+def codes(observations: Observations) -> list[str]:
+    return [cause.code for cause in judge(observations).causes]
+
+
+def with_counters(observations: Observations, **changes: object) -> Observations:
+    """The same, with other counters of the full load."""
+    full = observations.full
+    assert full is not None
+    return replace(observations, full=replace(full, counters=replace(full.counters, **changes)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recorded_server_gets_its_true_cause_first_and_no_false_one(name: str) -> None:
+    case, found = NAMED[name], judge(seen(name))
+    named = [cause.code for cause in found.causes]
+    assert named[0] in case.first
+    assert set(named) <= {*case.first, *case.also, "noisy_host"}
+    assert not {row.code for row in found.ruled_out} & {*case.first[:1], *case.must}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cause_has_numbers_with_their_source_advice_and_an_expected_effect(name: str) -> None:
+    for cause in judge(seen(name)).causes:
+        assert cause.advice
+        assert cause.expect
+        assert any(row.value is not None for row in cause.evidence)
+        assert all(row.source for row in cause.evidence)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_both_named_and_ruled_out(name: str) -> None:
+    found = judge(seen(name))
+    assert not {cause.code for cause in found.causes} & {row.code for row in found.ruled_out}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_observations_survive_their_json(name: str) -> None:
+    again = Observations.from_json(json.loads(json.dumps(seen(name).to_json())))
+    assert again == seen(name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("threadpool", "pool_40"),  # 40 threads and 40 connections
+        ("lock_threads", "blocking"),
+        ("cpu", "cpu_two"),  # too few workers and full cores
+        ("gc_collect", "periodic"),
+        ("rate_429", "cpu_two"),  # a limiter and overload
+        ("delay", "threadpool"),  # pure delay and saturation
+    ],
+)
+def test_confusable_pairs_are_told_apart(one: str, other: str) -> None:
+    if not {one, other} <= set(NAMES):
+        pytest.fail(f"no recording of {one} or {other}")
+    first, second = judge(seen(one)), judge(seen(other))
+    assert first.causes[0].code != second.causes[0].code
+    assert second.causes[0].code not in [cause.code for cause in first.causes]
+    assert first.causes[0].code not in [cause.code for cause in second.causes]
+
+
+def test_throttling_is_named_from_its_counter_and_explains_a_full_cpu() -> None:
+    throttled = with_counters(seen("cpu"), throttled_s=3.0, throttled_periods=50, cpu_quota=0.5)
+    assert codes(throttled) == ["cpu_throttled"]
+
+
+def test_little_throttling_is_not_named() -> None:
+    assert "cpu_throttled" not in codes(with_counters(seen("cpu"), throttled_s=0.01, throttled_periods=1))
+
+
+def full_of(observations: Observations) -> tuple[Load, Counters]:
+    assert observations.full is not None
+    return observations.full, observations.full.counters
+
+
+def test_a_busy_generator_is_named_when_the_server_has_room() -> None:
+    _, counters = full_of(seen("delay"))
+    busy = with_counters(seen("delay"), generator_thread_cpu_s=0.98 * counters.wall_s)
+    assert codes(busy) == ["generator_limited"]
+
+
+def test_a_busy_generator_is_not_the_cause_when_the_server_is_full() -> None:
+    _, counters = full_of(seen("cpu_two"))
+    busy = with_counters(seen("cpu_two"), generator_thread_cpu_s=0.85 * counters.wall_s)
+    assert codes(busy)[0] == "cpu_bound"
+
+
+def test_other_load_ends_the_diagnosis_of_a_server_that_wants_the_cpu() -> None:
+    _, counters = full_of(seen("cpu_two"))
+    stolen = with_counters(seen("cpu_two"), steal_s=0.3 * counters.cpus * counters.wall_s)
+    assert codes(stolen) == ["noisy_host"]
+
+
+def test_other_load_does_not_hide_a_full_thread_pool() -> None:
+    _, counters = full_of(seen("threadpool"))
+    busy = with_counters(
+        seen("threadpool"),
+        host_busy_s=counters.host_busy_s + counters.host_idle_s,
+        host_idle_s=0.0,
+        host_nice_s=0.0,
+    )
+    found = judge(busy)
+    assert found.causes[0].code == "threadpool_limit"
+    assert any("other processes" in note for note in found.notes)
+
+
+def test_a_killed_worker_at_the_memory_limit_is_out_of_memory_and_not_a_restart() -> None:
+    assert (
+        codes(with_counters(seen("cpu_two"), oom_kills=2, pids_gone=(7, 8), pids_come=(9, 10)))[0]
+        == "out_of_memory"
+    )
+
+
+def test_oom_kills_elsewhere_are_nothing_of_ours() -> None:
+    assert "out_of_memory" not in codes(with_counters(seen("cpu_two"), oom_kills=2))
+
+
+def test_errors_are_named_with_their_share() -> None:
+    full, _ = full_of(seen("cpu_two"))
+    bad = replace(seen("cpu_two"), full=replace(full, statuses={"200": 700, "500": 300}))
+    cause = judge(bad).causes[0]
+    assert cause.code == "errors_served"
+    assert "30.0 %" in cause.title
+
+
+def test_a_server_that_answers_alone_but_not_under_load() -> None:
+    full, _ = full_of(seen("cpu_two"))
+    dead = replace(seen("cpu_two"), full=replace(full, requests=0, statuses={}, answers=(), timeline=()))
+    found = judge(dead)
+    assert [cause.code for cause in found.causes] == ["no_answers"]
+    assert found.ruled_out == ()
+
+
+def test_a_cause_that_follows_from_another_is_said_once() -> None:
+    for name, consequences in EXPLAINS.items():
+        assert {name, *consequences} <= set(CODES)
+    assert set(ORDER) == set(CODES)
