@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "diagnose": "find out what limits a server, by probing it for a minute",
     "compare": "worker counts, settings or servers against each other, with verdicts",
     "capacity": "the highest rate that holds an objective, and how users fare below it",
+    "tune": "try settings that may help a server, and say what each bought",
     "doctor": "say what this machine lacks for a load test, and the command that mends it",
     "report": "render runs again from their folders; list all of them",
 }

@@ -70,7 +70,7 @@ def execute(options: argparse.Namespace) -> int:
             "headwind diagnose reads Linux's /proc, which this system lacks; run it where the server runs on Linux."
         )
     require_wrk()
-    request = _request(options)
+    request = request_of(options)
     settings = _settings(options, request)
     progress = Progress()
     with Interrupt() as interrupt:
@@ -130,7 +130,8 @@ def _settings(options: argparse.Namespace, request: Request) -> Options:
     )
 
 
-def _request(options: argparse.Namespace) -> Request:
+def request_of(options: argparse.Namespace) -> Request:
+    """The request that the options describe; raises UsageError."""
     if options.url is None and options.server_command is None and options.pid is None:
         raise UsageError(
             "nothing to diagnose; give --url or --pid of a running server, or --command '... {port}'."
