@@ -26,7 +26,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @contextlib.contextmanager
 def beside(case: Case) -> Iterator[dict[str, str]]:
-    """The downstream of a case, where it has one, and the environment that names it."""
+    """What runs beside a case: processes that take the CPU, a downstream; and the environment that names it."""
+    burning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(case.burners)]
+    try:
+        with downstream(case) as environment:
+            yield environment
+    finally:
+        for process in burning:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def downstream(case: Case) -> Iterator[dict[str, str]]:
     if case.downstream is None:
         yield {}
         return
@@ -48,6 +60,7 @@ def diagnose(case: Case, keep: Path | None, number: int, extra: list[str]) -> di
     with beside(case) as environment, tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "headwind", "diagnose", "--command", case.command, "--url", "/work"]
         command += ["--format", "json", "-o", f"{folder}/diagnosis.json", *extra]
+        command += ["--script", case.script] if case.script else []
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
             command += ["--observations", str(keep / f"{case.name}-{number}.json")]

@@ -269,6 +269,7 @@ class Watch:
             cpu_quota=proc.cpu_quota(some) if some else None,
             oom_kills=_less(last.oom_kills, first.oom_kills),
             memory_limit_bytes=proc.memory_limit(some) if some else None,
+            address_limit_bytes=proc.address_limit(some) if some else None,
             accept_overflows=last.drops - first.drops,
             accept_overflows_late=late,
             accept_queue_mean=sum(self._queue) / len(self._queue) if self._queue else None,

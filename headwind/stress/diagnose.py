@@ -153,6 +153,10 @@ def loaded(session: Session, name: str, connections: int, seconds: float) -> Loa
     return found
 
 
+def _mean_size(payloads: list[bytes]) -> float:
+    return sum(map(len, payloads)) / len(payloads) if payloads else 0.0
+
+
 def drain(session: Session, limit_s: float = 15.0) -> bool:
     """Wait until what the last load left in the server is done: no queue, no client connection, no CPU used."""
     deadline = time.monotonic() + limit_s
@@ -179,6 +183,7 @@ def observe(session: Session) -> Observations:
         python=session.server.is_python(),
         unloaded=base,
         generator_scripted=session.request.script is not None,
+        request_bytes=_mean_size(session.request.payloads()),
     )
     if base.first is None or base.first.done_s is None:
         return replace(seen, load_s=session.budget.spent_s, notes=tuple(session.notes))

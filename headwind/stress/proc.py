@@ -282,17 +282,23 @@ def oom_kills(pid: int) -> int | None:
 
 
 def memory_limit(pid: int) -> int | None:
-    """The smallest limit over the memory of `pid` (cgroup, or address space by ulimit); None without one."""
+    """The smallest limit of a cgroup over the memory of `pid`; None without one."""
     limits = []
     for name in ("memory.max", "memory.limit_in_bytes"):
         for file in cgroup_files(pid, "memory", name):
             text = (read_text(file) or "max").strip()
             if text.isdigit() and int(text) < 1 << 50:
                 limits.append(int(text))
-    with suppress(OSError, ValueError):
-        soft = resource.prlimit(pid, resource.RLIMIT_AS)[0]
-        limits += [soft] if soft != resource.RLIM_INFINITY else []
     return min(limits, default=None)
+
+
+def address_limit(pid: int) -> int | None:
+    """The limit of the address space of `pid` (ulimit -v); None without one."""
+    try:
+        soft = resource.prlimit(pid, resource.RLIMIT_AS)[0]
+    except (OSError, ValueError):
+        return None
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def pressure_cpu_s() -> float | None:

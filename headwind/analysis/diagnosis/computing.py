@@ -8,7 +8,7 @@ from headwind.analysis.diagnosis.model import Cause
 from headwind.analysis.diagnosis.observations import Counters
 from headwind.analysis.finding import Certainty, Evidence
 
-REPEATED_READ_BYTES = 8_000
+REPEATED_READ_BYTES = 4_000
 REPEATED_WORDS = (
     "load(",
     "loads(",
@@ -123,7 +123,10 @@ def read_per_request(facts: Facts) -> float | None:
 
     own = each(base.endpoint_counters, facts.alone)
     other = each(base.missing_counters, facts.missing_alone) or 0.0
-    return None if own is None else own - (other if facts.missing_is_404 else 0.0)
+    # uvloop and servers in other languages read the request itself so.
+    return (
+        None if own is None else own - max(other if facts.missing_is_404 else 0.0, facts.seen.request_bytes)
+    )
 
 
 def _reads(facts: Facts) -> Cause | None:

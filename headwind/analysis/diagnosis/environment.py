@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from headwind.analysis.diagnosis.facts import Facts, starved
+from headwind.analysis.diagnosis.facts import Facts, latencies_s, median, starved
 from headwind.analysis.diagnosis.model import Cause
 from headwind.analysis.finding import Certainty, Evidence
 
@@ -44,6 +44,30 @@ def no_answers(facts: Facts) -> Cause | None:
         ),
         advice,
         "answers; diagnose again then",
+    )
+
+
+def some_unanswered(facts: Facts) -> Cause | None:
+    """A part of the requests is never answered while the others are answered at once."""
+    rows = facts.late_answers("endpoint") + [
+        row for row in facts.seen.unloaded.endpoint if row.kind == "endpoint"
+    ]
+    lost = [row for row in rows if row.done_s is None and not row.closed]
+    usual = median(latencies_s(rows))
+    if len(lost) < 3 or len(lost) < 0.03 * len(rows) or usual is None or usual > 0.5:
+        return None
+    return Cause(
+        "no_answers",
+        "likely",
+        f"{len(lost)} of {len(rows)} requests got no answer within the time limit, while the others took "
+        f"{1e3 * usual:.1f} ms.",
+        (
+            evidence("requests without an answer", len(lost), "1", "prober, time limits 4 and 15 s"),
+            evidence("requests", len(rows), "1", "prober"),
+            evidence("median of the answered", usual, "s", "prober"),
+        ),
+        "Look for a path in the handler that waits without a time limit.",
+        "every request is answered",
     )
 
 
@@ -256,11 +280,13 @@ def out_of_memory(facts: Facts) -> Cause | None:
     """OOM kills, or workers that vanish, or fail, at their memory limit."""
     kills = sum(load.counters.oom_kills or 0 for load in facts.loads)
     gone = sum(len(load.counters.pids_gone) for load in facts.loads)
-    limit = facts.counters.memory_limit_bytes
-    peaks = [
-        max(row.vm_bytes or 0, *row.rss_bytes, 0) for load in facts.loads for row in load.counters.processes
-    ]
-    peak = max(peaks, default=0)
+    rows = [row for load in facts.loads for row in load.counters.processes]
+    resident = max((size for row in rows for size in row.rss_bytes), default=0)
+    address = max((row.vm_bytes or 0 for row in rows), default=0)
+    counters = facts.counters
+    near_address = counters.address_limit_bytes is not None and address >= 0.85 * counters.address_limit_bytes
+    limit = counters.address_limit_bytes if near_address else counters.memory_limit_bytes
+    peak = address if near_address else resident
     ended = any(load.counters.server_ended for load in facts.loads)
     near = limit is not None and peak >= 0.85 * limit
     failing = facts.bad_share > 0.005 or gone or ended

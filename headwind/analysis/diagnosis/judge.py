@@ -62,7 +62,9 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
             "pure_delay",
         ),
         *("rate_limited", "serial_section", "connection_pool_limit", "workers_below_cores", "memory_growth"),
+        "no_answers",
     ),
+    "accept_queue_overflow": ("no_answers", "pure_delay", "serial_section", "connection_pool_limit"),
     "generator_limited": (
         "pure_delay",
         "cpu_bound",
@@ -79,7 +81,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         "load_imbalance",
         "drift",
     ),
-    "fd_limit": ("accept_queue_overflow", "errors_served", "pure_delay"),
+    "fd_limit": ("no_answers", "accept_queue_overflow", "errors_served", "pure_delay"),
     "rate_limited": (
         "pure_delay",
         "serial_section",
@@ -97,8 +99,15 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "batch_window": ("pure_delay", "serial_section", "connection_pool_limit", "rate_limited"),
     "drift": ("workers_below_cores", "cpu_bound"),
     "no_keepalive": ("cpu_bound",),
-    "proxy_no_keepalive": ("cpu_bound",),
-    "no_answers": ("errors_served",),
+    "proxy_no_keepalive": ("cpu_bound", "slow_dependency", "workers_below_cores", "connection_pool_limit"),
+    "no_answers": (
+        "errors_served",
+        "drift",
+        "rate_limited",
+        "connection_pool_limit",
+        "serial_section",
+        "pure_delay",
+    ),
 }
 
 
@@ -147,6 +156,7 @@ def _rules(facts: Facts) -> list[Cause]:
     if dead is not None:
         return [cause for cause in (dead, *rules) if cause is not None]
     rules += (
+        environment.some_unanswered(facts),
         environment.generator_limited(facts),
         environment.noisy_host(facts),
         environment.cpu_throttled(facts),
@@ -165,6 +175,7 @@ def _rules(facts: Facts) -> list[Cause]:
         overtime.drift(facts),
         overtime.cold_start(facts),
         overtime.pure_delay(facts),
+        waiting.logging_computes(facts),
         *pauses.pauses(facts),
         *waiting.waiting(facts),
     )

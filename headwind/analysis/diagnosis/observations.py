@@ -91,7 +91,8 @@ class Counters:
     throttled_periods: int | None = None
     cpu_quota: float | None = None  # in cores
     oom_kills: int | None = None
-    memory_limit_bytes: int | None = None
+    memory_limit_bytes: int | None = None  # of the cgroup
+    address_limit_bytes: int | None = None  # of the address space, by ulimit
     accept_overflows: int | None = None
     accept_overflows_late: int | None = None  # of them, after the first second
     accept_queue_mean: float | None = None
@@ -199,6 +200,7 @@ class Observations:
     interventions: tuple[Intervention, ...] = ()
     agent: AgentView | None = None
     generator_scripted: bool = False
+    request_bytes: float = 0.0  # mean size of a request
     load_s: float = 0.0  # seconds of load spent in all
     notes: tuple[str, ...] = ()
 

@@ -85,9 +85,9 @@ def growth(load: Load | None) -> tuple[float, float] | None:
 def memory_growth(facts: Facts) -> Cause | None:
     """Resident memory climbs with the requests, in the second load as in the first."""
     first, second = growth(facts.seen.full), growth(facts.seen.half)
-    if first is None or first[0] < 6e6 or first[1] < 150:
+    if first is None or first[0] < 3e6 or first[1] < 150:
         return None
-    if second is None or second[0] < 2e6 or second[1] < 0.25 * first[1]:
+    if second is None or second[0] < 1e6 or second[1] < 0.25 * first[1]:
         return None
     each = (first[1] + second[1]) / 2
     return Cause(

@@ -17,6 +17,22 @@ KNOWN_SLOTS = {
 }
 
 
+def logging_computes(facts: Facts) -> Cause | None:
+    """The CPU is used up, and most of it by writing the log: from the agent's stacks."""
+    agent = facts.seen.agent
+    share = agent.packages.get("logging", 0.0) if agent is not None else 0.0
+    if not facts.cpu_limited or facts.trivial or share < 0.5:
+        return None
+    return Cause(
+        "log_backpressure",
+        "likely",
+        f"{100 * share:.0f} % of the busy time is spent in logging.",
+        (*_common(facts), evidence("looks with a frame of logging", share, "1", "agent, stacks sampled")),
+        "Log less in a request, or hand the lines to a queue and another thread.",
+        f"up to {1 / max(0.05, 1 - share):.1f} times the throughput",
+    )
+
+
 def waiting(facts: Facts) -> list[Cause]:
     """The one limit that requests wait for; empty where the CPU is used up or nothing is saturated."""
     if facts.cpu_limited or not facts.saturated or facts.slots is None or not facts.workers:

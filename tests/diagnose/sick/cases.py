@@ -23,6 +23,8 @@ class Case:
     settings: str = ""  # NAME=value before the command, or other shell words
     downstream: tuple[float, int] | None = None  # seconds and limit of a server beside it
     must: tuple[str, ...] = field(default=())  # codes that must be named somewhere
+    script: str = ""  # a wrk script that builds the requests
+    burners: int = 0  # processes beside it that take the CPU
 
     @property
     def command(self) -> str:
@@ -116,6 +118,35 @@ CASES = [
         "two_at_once", "threadpool_limit", also=("memory_growth",), must=("memory_growth", "threadpool_limit")
     ),
     Case("fds", UVICORN, ("fd_limit",), settings="ulimit -n 60; SICK=healthy_async", also=ONE_WORKER),
+    Case(
+        "proxied",
+        "tests/diagnose/sick/proxied.py {port}",
+        ("proxy_no_keepalive",),
+        settings="SICK=healthy_async",
+    ),
+    Case(
+        "proxied_kept",
+        "tests/diagnose/sick/proxied.py {port}",
+        ("none",),
+        settings="KEEP=1 SICK=healthy_async",
+        also=ONE_WORKER,
+    ),
+    Case("uneven", "tests/diagnose/sick/uneven.py {port}", ("load_imbalance",)),
+    Case(
+        "heavy_script",
+        f"{GUNICORN} -w 2",
+        ("generator_limited",),
+        settings="SICK=healthy_async",
+        script="tests/diagnose/sick/heavy.lua",
+    ),
+    Case("neighbours", UVICORN, ("noisy_host",), settings="SICK=healthy_async", burners=3),
+    Case(
+        "throttled",
+        UVICORN,
+        ("cpu_throttled",),
+        settings="d=/sys/fs/cgroup/cpu/headwind-sick; mkdir -p $d && echo 40000 > $d/cpu.cfs_quota_us && "
+        "echo $$ > $d/cgroup.procs; SICK=cpu",
+    ),
     Case(
         "backlog",
         THREADED,
