@@ -285,8 +285,8 @@ class Facts:
 
     @cached_property
     def noisy(self) -> bool:
-        """Others use a good part of the CPU while none is idle."""
-        return self.others_cores >= 0.15 * self.counters.cpus and self.idle_share < 0.12
+        """Others use a quarter of the CPU or more while none is idle; less than that costs no more than it takes."""
+        return self.others_cores >= 0.25 * self.counters.cpus and self.idle_share < 0.12
 
     @cached_property
     def generator_share(self) -> float:

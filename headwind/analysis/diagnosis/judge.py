@@ -62,7 +62,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
             "pure_delay",
         ),
         *("rate_limited", "serial_section", "connection_pool_limit", "workers_below_cores", "memory_growth"),
-        "no_answers",
+        *("no_answers", "work_repeated_per_request"),
     ),
     "accept_queue_overflow": ("no_answers", "pure_delay", "serial_section", "connection_pool_limit"),
     "generator_limited": (
@@ -186,6 +186,9 @@ def _without_consequences(causes: Iterable[Cause]) -> list[Cause]:
     rows = list(causes)
     named = {cause.code for cause in rows}
     explained = {code for name in named for code in EXPLAINS.get(name, ())}
+    # Proved means that cores were free: the interpreters are full, the machine's CPU is not.
+    if any(cause.code == "workers_below_cores" and cause.certainty == "proved" for cause in rows):
+        explained.add("cpu_bound")
     return [cause for cause in rows if cause.code not in explained]
 
 
