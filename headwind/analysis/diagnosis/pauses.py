@@ -52,11 +52,15 @@ def _by_timeline(load: Load, usual: float) -> list[Stall]:
 
 
 def _contradicted(stall: Stall, answers: Sequence[Answer]) -> bool:
-    """Whether a request of the independent stream was sent into the stall and answered in it: the server went on."""
+    """Whether requests of the independent stream were sent into the stall and answered in it: the server went on.
+
+    404s say it best: they need neither threads nor pools.
+    """
     end = stall.at_s + stall.length_s
     inside = [row for row in answers if stall.at_s <= row.sent_s <= end - 0.3 * stall.length_s]
-    quick = sum(row.latency_s is not None and row.sent_s + row.latency_s < end - SLOT_S / 2 for row in inside)
-    return quick > 0.5 * len(inside)
+    light = [row for row in inside if row.kind == "missing"] or inside
+    quick = sum(row.latency_s is not None and row.sent_s + row.latency_s < end - SLOT_S / 2 for row in light)
+    return 2 * quick > len(light)
 
 
 def _by_answers(answers: list[Answer], least_s: float) -> list[Stall]:
