@@ -116,14 +116,15 @@ _OF_TABLES = (_PERCENT, _SPECTRUM_ROW)
 BEGINNINGS = ("test @", "requests to", "Thread ", "Latency")
 
 _FENCE = re.compile(r"[^A-Za-z0-9]*(?:```|~~~|</pre>|</code>)[^A-Za-z0-9]*[a-z]{0,8}\s*")
-_COMPOSE = re.compile(r" *([A-Za-z0-9][A-Za-z0-9_.-]{0,62}) *\|(?: |$)")
+_COMPOSE = re.compile(r" *([A-Za-z0-9][A-Za-z0-9_.-]{0,62}) *\|")
 # JSON in JSON doubles its backslashes; more than four of them are no escape, and counting them all takes time.
 _ESCAPED_BREAK = re.compile(r"\\{1,4}r\\{1,4}n|\\{1,4}[nr]")
 _COLOUR = re.compile(r"(?:\x1b|\\{1,4}(?:x1[bB]|033|e|u001[bB]))?\[(?:[0-9]{1,3}(?:;[0-9]{1,3}){0,4})?m")
 _ESCAPED_CHARACTER = re.compile(r"\\{1,4}u([0-9A-Fa-f]{4})")
 _HTML_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?pre|/h[1-6])(?:\s[^<>]{0,200})?/?>", re.I)
+_HTML_CELL = re.compile(r"</?t[dh](?:\s[^<>]{0,200})?>", re.I)
 _HTML_TAG = re.compile(
-    r"</?(?:a|b|i|u|em|strong|code|samp|tt|kbd|var|span|font|td|th|table|tbody|ul|ol|small|big|sub|sup|details"
+    r"</?(?:a|b|i|u|em|strong|code|samp|tt|kbd|var|span|font|table|tbody|ul|ol|small|big|sub|sup|details"
     r"|summary|blockquote|center|figure|html|body)(?:\s[^<>]{0,200})?/?>",
     re.I,
 )
@@ -209,7 +210,7 @@ def _logical(line: str) -> list[str]:
         line = _ESCAPED_BREAK.sub("\n", line).replace("\\t", " ").replace('\\"', '"').replace("\\/", "/")
         line = line.replace("\\%", "%")  # LaTeX
     if "<" in line:
-        line = _HTML_TAG.sub("", _HTML_BREAK.sub("\n", line))
+        line = _HTML_TAG.sub("", _HTML_CELL.sub(" ", _HTML_BREAK.sub("\n", line)))
     if "&" in line and ";" in line:
         import html  # only here: it loads a table of two thousand names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -117,17 +118,11 @@ def test_every_value_comes_back_from_any_noise(parts: list[tuple[str, Report]], 
 
 
 PREFIXES = [
-    "wrk-1  | ",
-    "> ",
-    "# ",
-    "// ",
-    " * ",
-    "2024-05-01T10:00:00.123Z ",
-    "[pod/wrk-x] ",
-    "\t",
-    "        ",
-    "10:00:00 INFO - ",
-]
+    "wrk-1  | ", "wrk-1  |", "> ", "> > ", "# ", "// ", " * ", ": ", "+", "│ ", "2024-05-01T10:00:00.123Z ",
+    "bench\tRun wrk\t2024-05-01T10:00:00.1234567Z ", "[pod/wrk-x] ", "\t", "        ", "10:00:00 INFO - ",
+    "    b_test.go:12: ",
+    "May  1 10:00:00 host wrk[123]: ", "     7\t", "7:", "\x1b[36mwrk_1  |\x1b[0m ", "[36mwrk_1  |[0m ",
+]  # fmt: skip
 
 
 def surrounded(text: str, how: str) -> str:
@@ -160,18 +155,33 @@ def surrounded(text: str, how: str) -> str:
             return "".join(f"{line.strip()}\n\n" for line in lines)
         case "bom":
             return "\ufeff" + text
+        case "table":
+            rows = (line.replace("&", "&amp;") for line in lines)
+            return "".join(f"<tr><td>7</td><td class='x'>{line}</td></tr>\n" for line in rows)
+        case "recording":
+            return "".join(json.dumps([0.5, "o", f"{line}\r\n"]) + "\n" for line in lines)
+        case "json in json":
+            return json.dumps(json.dumps({"out": text})) + "\n"
+        case "repr":
+            return repr(text.encode()) + "\n"
+        case "one line":
+            return " ".join(text.split()) + "\n"
+        case "boxed":
+            return "".join(f"| {line:<90} |\n" for line in lines)
+        case "latex":
+            return text.replace("%", "\\%") if "%7E" not in text else text
     return "".join(how + line + "\n" for line in lines)
 
 
 SURROUNDINGS = [
     "crlf", "tabs", "collapsed", "nbsp", "entities", "html", "colours", "notebook", "json", "hard breaks",
-    "blank lines", "bom", *PREFIXES,
+    "blank lines", "bom", "table", "recording", "json in json", "repr", "one line", "boxed", "latex", *PREFIXES,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("how", SURROUNDINGS)
 @given(report=ANY_REPORT)
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_surroundings_change_nothing(how: str, report: Report) -> None:
     (run,) = read_text(surrounded(report.text(), how), "text")
     assert_same(run, report)
