@@ -26,7 +26,7 @@ def across(contexts: Sequence[Context]) -> list[Finding]:
         run = one.run
         clean = run.complete and not run.interrupted and one.rate_per_s and not one.status_errors
         if one.wrk and run.url and run.connections and clean and run.rate_target_per_s is None:
-            groups.setdefault((one.where.split(":")[0], run.url, run.planned_duration_s), []).append(one)
+            groups.setdefault((one.source, run.url, run.planned_duration_s), []).append(one)
     found: list[Finding] = []
     for group in groups.values():
         found += _loads(group)

@@ -26,14 +26,16 @@ _NO_ENVIRONMENT: Mapping[str, Any] = {}
 class Context:
     """One run and the shared quantities; a rule reads it and changes nothing.
 
-    `where` names the place in the source. `cut` answers have no latency because they came after `limit_s` (wrk's
-    timeout; `limit_assumed` where the text does not say it). `little_s` bounds the mean time per request. `as_measured`
-    says whether the printed latency figures hold no synthetic samples (None: the text cannot tell). `failed` of the
-    `requests` were an error status, or no answer where the tool counts requests without one. Times in seconds.
+    `source` names the text, `where` the place in it. `cut` answers have no latency because they came after
+    `limit_s` (wrk's timeout; `limit_assumed` where the text does not say it). `little_s` bounds the mean time per
+    request. `as_measured` says whether the printed latency figures hold no synthetic samples (None: the text cannot
+    tell). `failed` of the `requests` were an error status, or no answer where the tool counts requests without one.
+    Times in seconds.
     """
 
     run: Run
     index: int
+    source: str
     where: str
     target: int | None
     samples: Sequence[Sample]
@@ -76,7 +78,7 @@ def of(
     """The context of one run; `source` is the name of the text it was read from."""
     lines = run.lines
     where = f"{source}:{lines[0]}-{lines[1]}" if lines else source
-    context = Context(run, index, where, target, samples, environment or _NO_ENVIRONMENT)
+    context = Context(run, index, source, where, target, samples, environment or _NO_ENVIRONMENT)
     context.wrk = run.tool == "wrk"
     context.requests = run.requests or 0
     context.status_errors = run.errors.status or 0

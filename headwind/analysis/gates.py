@@ -255,7 +255,10 @@ def _error_share(context: Context) -> tuple[float, float, str]:
     late = run.late if run.late is not None or run.tool == "wrk2" else errors.timeout
     known = (errors.status or 0) + (late or 0) + read + connect
     tried = run.tried() or 0
-    figure = known / tried if tried else 0.0
+    if not tried:
+        return (1.0, 1.0, "nothing but errors") if known else (0.0, math.inf, "no request was answered")
+    # An old wrk can count one slow answer as several timeouts.
+    figure = min(1.0, known / tried)
     kinds = (errors.status, errors.read, errors.connect, late)
     if all(kind is None for kind in kinds) or (context.wrk and None in kinds):
         return figure, math.inf, "the text does not give every kind of error"

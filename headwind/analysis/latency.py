@@ -207,7 +207,7 @@ def unclear_timeouts(context: Context) -> Iterable[Finding]:
         "Give the --timeout that wrk ran with. Before 4.0 a timeout is a connection that was found waiting, not an "
         "answer, and one slow answer can count several times; no share of answers follows from it.",
         "With the timeout known, the share of late answers and the percentiles they hide are known too.",
-        f"headwind explain --timeout 10s {shlex.quote(context.where.split(':')[0])}",
+        f"headwind explain --timeout 10s {shlex.quote(context.source)}",
         (context.index,),
     )
 

@@ -160,7 +160,8 @@ def _findings(findings: Sequence[Mapping[str, Any]], paint: _Painter, width: int
         yield from _finding(alike[0], len(alike) - 1, paint, width)
     if len(by_code) > SHOWN_FINDINGS:
         more = len(by_code) - SHOWN_FINDINGS
-        yield f"{more} more finding{'s' if more > 1 else ''}; --format html, md or json shows evidence and commands."
+        told = f"{more} more finding{'s' if more > 1 else ''}; --format html, md or json shows evidence and commands."
+        yield from textwrap.wrap(told, width)
 
 
 def _finding(finding: Mapping[str, Any], others: int, paint: _Painter, width: int) -> Iterator[str]:

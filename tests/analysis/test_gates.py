@@ -132,6 +132,13 @@ def test_no_answer_at_all_fails_what_it_can_fail() -> None:
     assert outcome(dead, "p99<250ms") == "not_judged"
 
 
+def test_a_run_of_nothing_but_timeouts_does_not_hold_an_error_rate() -> None:
+    hung = healthy(requests=0, requests_per_s=0.0, latency=None, errors=Errors(0, 0, 0, 1905, 0), late=None)
+    assert outcome(hung, "errors<1%") == "failed"
+    silent = healthy(requests=0, requests_per_s=0.0, latency=None)
+    assert outcome(silent, "errors<1%") == "not_judged"
+
+
 def test_errors_are_a_share_of_the_requests_tried() -> None:
     errors = Errors(connect=10, read=40, write=9_000, timeout=20, status=30)
     run = healthy(requests=950, errors=errors, late=20)
