@@ -207,13 +207,17 @@ def _moment(timestamp: int) -> str | None:
 
 
 def _timeline(times: Sequence[tuple[int, Mapping[str, str]]]) -> Timeline | None:
-    """Requests and failures between rows, where the rows are a steady number of seconds apart."""
-    steps = {later - earlier for (earlier, _), (later, _) in pairwise(times)}
-    if len(steps) != 1 or not 0 < (step := steps.pop()) <= _LONGEST_GAP_S:
+    """Requests and failures between rows, where the rows are a steady time apart.
+
+    Their clock has whole seconds and every row is written a little late: now and then a step has one second more.
+    """
+    steps = [later - earlier for (earlier, _), (later, _) in pairwise(times)]
+    if not steps or not 0 < min(steps) <= max(steps) <= min(min(steps) + 1, _LONGEST_GAP_S):
         return None
+    step = (times[-1][0] - times[0][0]) / len(steps)
     responses = _increments([whole(cells.get("requests")) for _, cells in times])
     errors = _increments([whole(cells.get("failures")) for _, cells in times])
-    return None if responses is None or errors is None else Timeline(float(step), responses, errors)
+    return None if responses is None or errors is None else Timeline(step, responses, errors)
 
 
 def _increments(counts: Sequence[int | None]) -> tuple[int, ...] | None:

@@ -57,6 +57,27 @@ def test_the_time_line_of_a_history_is_what_its_totals_grew_by() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("times", "slot_s"),
+    [((10, 11, 12, 13), 1.0), ((10, 11, 13, 14), 4 / 3), ((10, 12, 14, 16), 2.0), ((10, 11, 14, 15), None)],
+)
+def test_a_second_that_a_history_skips_does_not_end_its_time_line(
+    times: tuple[int, ...], slot_s: float | None
+) -> None:
+    text = fixture("locust/run_stats_history.csv")
+    header, *rows = [line for line in text.splitlines() if ",Aggregated," in line or "Timestamp" in line]
+    cells = rows[0].split(",")
+    at = header.split(",").index("Total Request Count")
+    made = [[str(time), *cells[1:at], str(5 * n), "0", *cells[at + 2 :]] for n, time in enumerate(times)]
+    run = only_run("\n".join([header, *(",".join(row) for row in made)]) + "\n", "locust")
+    if slot_s is None:
+        assert run.timeline is None
+    else:
+        assert run.timeline is not None
+        assert run.timeline.slot_s == pytest.approx(slot_s)
+        assert run.timeline.responses == (5, 5, 5)
+
+
 def test_a_total_that_falls_begins_another_test_in_a_history() -> None:
     text = fixture("locust/run_stats_history.csv")
     again = "\n".join(text.splitlines()[1:])
