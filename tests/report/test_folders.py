@@ -16,42 +16,49 @@ from tests.report.documents import ENVIRONMENT, HOSTILE, SAMPLES, document, full
 RAW = "Running 45s test @ http://user:hunter2@localhost:8000/v1?token=abc123\n"
 
 
-@pytest.fixture
-def reports(tmp_path: Path) -> Path:
-    """A folder of reports with one whole run."""
-    run = tmp_path / "20261120-120000-first"
+def whole_run(run: Path) -> Path:
+    """A run's folder with all that a run leaves."""
     run.mkdir()
     (run / "run.json").write_text(json.dumps(full_document()))
     (run / "samples.jsonl").write_text("".join(json.dumps(one.to_json()) + "\n" for one in SAMPLES))
     (run / "environment.json").write_text(json.dumps(ENVIRONMENT))
     (run / "wrk.txt").write_text(RAW)
-    return tmp_path
+    return run
 
 
-def test_a_folder_renders_everything_that_lies_in_it(reports: Path) -> None:
-    run = reports / "20261120-120000-first"
-    written = folder.render(run)
-    page = (run / "report.html").read_text()
+def short_run(run: Path) -> Path:
+    """A run's folder with nothing but a document."""
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps(document(SHORT)))
+    return run
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run's folder, rendered once for the tests that only look."""
+    run = whole_run(tmp_path_factory.mktemp("reports") / "20261120-120000-first")
+    folder.render(run)
+    return run
+
+
+def test_a_folder_renders_everything_that_lies_in_it(rendered: Path) -> None:
+    page = (rendered / "report.html").read_text()
     assert "CPU in cores" in page
     assert "sha256 2c26" in page
     assert "Running 45s test" in page
-    assert {path.name for path in written} == {path.name for path in run.iterdir()} - {
-        "run.json",
-        "samples.jsonl",
-        "environment.json",
-        "wrk.txt",
-    }
+    pictures = {path.name for path in rendered.glob("report-*.png")}
+    assert len(pictures) == 6
+    assert all(name in (rendered / "report.md").read_text() for name in pictures)
 
 
-def test_secrets_of_a_url_in_the_raw_text_reach_no_report(reports: Path) -> None:
-    run = reports / "20261120-120000-first"
-    for path in folder.render(run):
+def test_secrets_of_a_url_in_the_raw_text_reach_no_report(rendered: Path) -> None:
+    for path in rendered.glob("report*"):
         assert b"hunter2" not in path.read_bytes()
         assert b"abc123" not in path.read_bytes()
 
 
-def test_samples_cut_by_a_crash_are_used_up_to_the_cut(reports: Path) -> None:
-    samples = reports / "20261120-120000-first" / "samples.jsonl"
+def test_samples_cut_by_a_crash_are_used_up_to_the_cut(tmp_path: Path) -> None:
+    samples = whole_run(tmp_path / "run") / "samples.jsonl"
     whole = samples.read_text()
     samples.write_text(whole[: len(whole) // 2])
     assert 30 < len(folder.read(samples.parent).samples) < len(SAMPLES)
@@ -69,17 +76,18 @@ def test_a_broken_document_is_one_sentence(tmp_path: Path, text: str) -> None:
         folder.render(tmp_path)
 
 
-def test_the_index_lists_every_run_with_the_newest_first(reports: Path) -> None:
+def test_the_index_lists_every_run_with_the_newest_first(tmp_path: Path) -> None:
+    first = whole_run(tmp_path / "20261120-120000-first")
+    (first / "report.html").write_text("rendered")
     for name, text in (
         ("20261121-090000-second", json.dumps(document(SHORT))),
         ("20261122-090000-broken", "{"),
         ("20261123-090000-hostile", json.dumps(hostile_document())),
         ("keepsakes", ""),
     ):
-        (reports / name).mkdir()
-        (reports / name / ("run.json" if text else "x.txt")).write_text(text)
-    folder.render(reports / "20261120-120000-first")
-    page = index.write(reports).read_text()
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ("run.json" if text else "x.txt")).write_text(text)
+    page = index.write(tmp_path).read_text()
     places = [page.index(label) for label in ("hostile<", "broken<", "second<", ">first<")]
     assert places == sorted(places)
     assert 'href="20261120-120000-first/report.html"' in page
@@ -89,21 +97,21 @@ def test_the_index_lists_every_run_with_the_newest_first(reports: Path) -> None:
     assert "keepsakes" not in page
 
 
-def test_a_folder_s_name_cannot_become_markup(reports: Path) -> None:
-    name = HOSTILE.replace("/", "")
-    (reports / name).mkdir()
-    (reports / name / "run.json").write_text(json.dumps(document(SHORT)))
-    page = index.write(reports).read_text()
+def test_a_folder_s_name_cannot_become_markup(tmp_path: Path) -> None:
+    short_run(tmp_path / HOSTILE.replace("/", ""))
+    page = index.write(tmp_path).read_text()
     assert "<img" not in page
     assert page.count("<script") == 1
 
 
 def test_the_command_renders_a_run_and_writes_the_index(
-    reports: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = reports / "20261120-120000-first"
-    assert main(["report", str(run), str(reports)]) == 0
-    assert capsys.readouterr().out.splitlines() == [str(run / "report.html"), str(reports / "index.html")]
+    run = short_run(tmp_path / "20261120-120000-first")
+    assert main(["report", str(run), str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(run / "report.html"), str(tmp_path / "index.html")]
+    assert main(["report", "--all", str(tmp_path)]) == 0
+    assert capsys.readouterr().err.splitlines() == [str(run / "report.html")]
 
 
 @pytest.mark.parametrize(
