@@ -22,7 +22,7 @@ from headwind.stress.progress import Progress
 from headwind.stress.schedule import Requests, percentile, read_requests
 
 PATIENCE_S = 15
-WARMUP_S = 2
+WARMUP_S = 1
 WARMUP_USERS = 4
 SLICE_S = 5.0
 

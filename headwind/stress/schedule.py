@@ -190,6 +190,8 @@ def _exactly(run: Run, about: Mapping[str, Any], requests: Requests) -> Run:
         latency_from_send=latency_of(from_send),
         histogram=from_due,
         timeline=_timeline(requests),
+        status_codes=_statuses(requests),
+        errors=replace(run.errors, status=int((requests.status > 399).sum())),
         interrupted=False,  # the Lua side ends wrk by SIGINT when all is answered; who else did is in the record
         warnings=tuple(w for w in run.warnings if w.code not in _NOT_OF_A_SCHEDULE),
     )
@@ -216,6 +218,11 @@ def _histogram(latency_s: NDArray[np.float64], late: int, limit_us: int | None) 
     known = np.maximum(np.rint(latency_s[~np.isnan(latency_s)] * 1e6), 0).astype(np.int64)
     values, counts = np.unique(known, return_counts=True)
     return from_counts(zip(values.tolist(), counts.tolist(), strict=True), late=late, limit_us=limit_us)
+
+
+def _statuses(requests: Requests) -> dict[str, int]:
+    codes, counts = np.unique(requests.status[~np.isnan(requests.done_s)], return_counts=True)
+    return {str(code): count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
 
 
 def _timeline(requests: Requests) -> Timeline:

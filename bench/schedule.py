@@ -1,0 +1,122 @@
+"""Scheduled arrival in stock wrk: against theory on a serial server, and delivered to the real service.
+
+The server spins for 2 ms a request. Theory takes the service time that the server measured itself, since a shared
+machine takes the processor away now and then: the mean of M/G/1 (Pollaczek-Khinchine) with its two moments, which is
+M/D/1 where the service is constant.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.common import record, table
+from headwind.statistics.queueing import mean_sojourn_s
+from headwind.stress import generator, trial
+from headwind.stress.interrupt import Interrupt
+from headwind.stress.plan import Plan, Traffic
+from headwind.stress.progress import Progress
+from headwind.stress.schedule import Requests, Schedule, read_requests
+from headwind.stress.standing import standing
+
+ROOT = Path(__file__).parents[1]
+SERVICE_S = 0.002
+SERIAL = ROOT / "tests" / "experiments" / "serial_server.py"
+LENGTH_S = 10
+CONNECTIONS = 64
+
+
+def offered(plan: Plan, rate: float, folder: Path, seed: int, *, length_s: int = LENGTH_S) -> Requests:
+    """One schedule on a standing server."""
+    load = Plan(
+        url=plan.url,
+        traffic=plan.traffic,
+        connections=CONNECTIONS,
+        duration_s=length_s,
+        warmup_s=0,
+        ready=plan.ready,
+        schedule=Schedule(rate, seed=seed),
+    )
+    into = folder / f"{rate:g}-{seed}"
+    into.mkdir()
+    with Interrupt() as interrupt:
+        trial.run(load, generator.find(), into, interrupt=interrupt, progress=Progress())
+    return read_requests(into / "requests-1.bin")
+
+
+def lag_p99_s(requests: Requests) -> float:
+    """The generator's own lag: of requests for which a connection was free."""
+    free = requests.taken_s <= requests.due_s
+    return float(np.nanquantile((requests.sent_s - requests.due_s)[free], 0.99))
+
+
+def against_theory(folder: Path, load: float, rounds: int) -> dict[str, Any]:
+    """Mean latency from the due time beside theory, over some schedules on one serial server."""
+    log = folder / f"services-{load}"
+    command = f"exec {sys.executable} {SERIAL} --port {{port}} --service {SERVICE_S} --log {log}"
+    plan = Plan(url="http://127.0.0.1:{port}/", command=command, ready="/")
+    rate = load / SERVICE_S
+    with Interrupt() as interrupt, standing(plan, folder, interrupt) as stood:
+        found = [offered(stood, rate, folder, seed) for seed in range(1, rounds + 1)]
+    services = np.array([float(line) for line in log.read_text().split()])
+    latency = np.concatenate([one.latency_s for one in found])
+    sent = sum(len(one.due_s) for one in found) / (LENGTH_S * rounds)
+    mean_s, busy = float(services.mean()), sent * float(services.mean())
+    constant = mean_sojourn_s(sent, mean_s)
+    general = mean_s + sent * float((services**2).mean()) / (2 * (1 - busy))
+    return {
+        "server": "serial, 2 ms",
+        "offered_per_s": rate,
+        "mean_s": float(np.nanmean(latency)),
+        "service_s": mean_s,
+        "m_d_1_s": constant,
+        "m_g_1_s": general,
+        "ratio_to_m_d_1": float(np.nanmean(latency)) / constant,
+        "ratio_to_m_g_1": float(np.nanmean(latency)) / general,
+        "send_lag_p99_s": max(lag_p99_s(one) for one in found),
+    }
+
+
+def delivered(plan: Plan, folder: Path, rate: float) -> dict[str, Any]:
+    """How much of a schedule reached the real service after the first second, and how late the generator was."""
+    requests = offered(plan, rate, folder, seed=int(rate))
+    due = requests.due_s >= 1
+    sent = (requests.sent_s >= 1) & (requests.sent_s < LENGTH_S)
+    return {
+        "server": "the service, 2 workers",
+        "offered_per_s": rate,
+        "delivered_share": float(sent.sum() / due.sum()),
+        "send_lag_p99_s": lag_p99_s(requests),
+        "p99_s": float(np.nanquantile(requests.latency_s, 0.99)),
+    }
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    """Measure, print and record."""
+    with tempfile.TemporaryDirectory() as name, Interrupt() as interrupt:
+        folder = Path(name)
+        theory = [against_theory(folder, load, rounds=2) for load in (0.5, 0.7, 0.9)]
+        print(table(theory))
+        command = f"PORT={{port}} WORKERS=2 exec {Path(sys.executable).parent}/gunicorn "
+        command += f"-c {ROOT}/service/gunicorn.conf.py service.app:app"
+        plan = Plan(
+            url="http://127.0.0.1:{port}/v1/prediction",
+            command=command,
+            workers=2,
+            traffic=(Traffic(bodies=ROOT / "wrk" / "flights.jsonl"),),
+        )
+        with standing(plan, folder, interrupt) as stood:
+            offered(stood, 500, folder, 0, length_s=2)
+            rows = [delivered(stood, folder, rate) for rate in (200, 1000, 5000)]
+        print(table(rows))
+    record("schedule", [*theory, *rows])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
