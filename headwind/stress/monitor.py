@@ -24,7 +24,6 @@ class Monitor:
 
     def __init__(self, path: Path, watched: Watched) -> None:
         self.samples: list[Sample] = []
-        self.cpu_s = 0.0  # what watching cost, in CPU seconds of this process's thread
         self.began = time.monotonic()
         self._path, self._watched = path, watched
         self._known: dict[int, tuple[str, psutil.Process]] = {}
@@ -51,7 +50,6 @@ class Monitor:
             while True:
                 last = self._stop.is_set()
                 self._take(file.write, look_for_children=tick % _FAMILY_EVERY == 0 or tick < 3)
-                self.cpu_s = time.thread_time()
                 if last:
                     return
                 tick += 1

@@ -270,8 +270,7 @@ def _measure(context: _Context) -> Trial:
     record["generator"]["sent"] = [environment.digest(file) for load in loads for file in load.traffic.files]
     monitor = Monitor(context.folder / "samples.jsonl", lambda: _watched(context, generators))
     monitor.start()
-    wall, steady = time.time(), time.monotonic()
-    opened = tcp_counters("self").get("ActiveOpens")
+    around = _Around()
     record["started_at"] = _now()
     context.save()
     try:
@@ -280,17 +279,7 @@ def _measure(context: _Context) -> Trial:
         monitor.stop()
     record["ended_at"] = _now()
     record["interrupted"] = reason
-    opened_after = tcp_counters("self").get("ActiveOpens")
-    if opened is not None and opened_after is not None:
-        record["connections_opened"] = opened_after - opened
-    record["clock_step_s"] = round((time.time() - wall) - (time.monotonic() - steady), 4)
-    watched_s = time.monotonic() - steady
-    record["monitor"] = {
-        "interval_s": INTERVAL_S,
-        "samples": len(monitor.samples),
-        "cpu_s": round(monitor.cpu_s, 4),
-        "cpu_share_of_one_core": round(monitor.cpu_s / watched_s, 5),
-    }
+    record |= around.ended(len(monitor.samples))
     context.save()
     runs = results.collect(context.folder, plan, generators, loads, record)
     return Trial(
@@ -301,6 +290,31 @@ def _measure(context: _Context) -> Trial:
         reason,
         stopped_by_user=context.interrupt.requested,
     )
+
+
+class _Around:
+    """What is counted from before the load to after it."""
+
+    def __init__(self) -> None:
+        self._wall, self._steady, self._cpu = time.time(), time.monotonic(), time.process_time()
+        self._opened = tcp_counters("self").get("ActiveOpens")
+
+    def ended(self, samples: int) -> dict[str, Any]:
+        """Members of environment.json: a step of the wall clock, new connections, and what watching cost."""
+        steady_s = time.monotonic() - self._steady
+        cpu_s = time.process_time() - self._cpu
+        opened = tcp_counters("self").get("ActiveOpens")
+        counted = opened is not None and self._opened is not None
+        return {
+            "clock_step_s": round(time.time() - self._wall - steady_s, 4),
+            "connections_opened": (opened or 0) - (self._opened or 0) if counted else None,
+            "monitor": {
+                "interval_s": INTERVAL_S,
+                "samples": samples,
+                "cpu_s": round(cpu_s, 4),  # of the whole of Headwind, its threads and its waiting
+                "cpu_share_of_one_core": round(cpu_s / steady_s, 5),
+            },
+        }
 
 
 def _watched(context: _Context, generators: list[Generator]) -> list[tuple[str, int]]:

@@ -156,7 +156,7 @@ def test_server_and_wrk_are_watched(headwind: Headwind) -> None:
     last = samples[-2]["processes"]
     assert {row["role"] for row in last} == {"server", "generator"}
     assert "sh" not in {row["name"] for row in last}, "a shell that waits is no server process"
-    assert max(row["cpu_s"] for row in last if row["role"] == "server") > 0.3
+    assert max(row["cpu_s"] for row in last if row["role"] == "server") > 0.05
     assert all(row["parent_pid"] for row in last)
     assert all(row["rss_bytes"] > 0 and row["threads"] > 0 for row in last)
     watching = headwind.json("environment.json")["monitor"]
