@@ -74,7 +74,7 @@ endif
 WAITING := tests/stress tests/lua
 
 compare: stress-env ## worker counts (or COMMANDs) against each other: WORKERS="1 2 4"
-	@$(PY) -m headwind compare $(server) --workers $(WORKERS) $(ARGS)
+	@$(PY) -m headwind compare $(server) $(if $(WORKERS)$(if $(ARGS),,1),--workers $(or $(WORKERS),1 2 4)) $(port) $(ARGS)
 
 capacity: stress-env ## the highest rate that holds the objective: SLO="p99<250ms"
 	@$(PY) -m headwind capacity $(server) --slo '$(SLO)' $(workers) $(ARGS)

@@ -150,7 +150,7 @@ def _one_busy_worker(context: Context, seen: Usage) -> Iterable[Finding]:
         ),
         "Start more worker processes, up to one for each core that the generator leaves.",
         "A second worker raises the throughput until the cores are busy; if it does not, something else limits.",
-        f"headwind compare --workers '{max(1, len(workers))} {len(workers) + 1}'",
+        f"headwind compare --workers {max(1, len(workers))} {len(workers) + 1}",
         (context.index,),
     )
 
@@ -194,7 +194,7 @@ def _workers_above_cores(context: Context, seen: Usage) -> Iterable[Finding]:
         ),
         f"Compare with {seen.cpus} workers, and keep the smaller number if they are equal.",
         "Throughput stays within a few per cent, and the memory of the workers left out is saved.",
-        f"headwind compare --workers '{seen.cpus} {len(working)}'",
+        f"headwind compare --workers {seen.cpus} {len(working)}",
         (context.index,),
     )
 
