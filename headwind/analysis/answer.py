@@ -61,6 +61,8 @@ def _how_much(context: Context) -> str:
     if context.target is not None and run.requests is not None:
         answered = run.requests - context.failed
         verdict = "met" if answered >= context.target else "missed"
+        if verdict == "met" and run.errors.status is None:
+            verdict = "not judged, how many were errors is unknown"
         return f"Target {verdict}: {number(answered)} of {number(context.target)} requests{pace}"
     if context.rate_per_s is None:
         return f"{number(run.requests)} requests"

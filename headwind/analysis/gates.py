@@ -225,11 +225,15 @@ def bounds(context: Context, objective: Objective) -> tuple[float, float, str]:
         if run.requests is None:
             return 0.0, math.inf, "the text has no number of requests"
         good = float(run.requests - context.failed)
+        if run.errors.status is None:
+            return 0.0, good, "the text does not say how many of them were errors"
         return good, good, "answered without an error status"
     if metric == "goodput":
         if context.good is None or not context.runtime_s:
             return 0.0, math.inf, "the text has no totals"
         low, high = context.good
+        if run.errors.status is None:
+            return 0.0, high / context.runtime_s, "the text does not say how many answers were errors"
         return low / context.runtime_s, high / context.runtime_s, "neither error nor late, per second"
     if metric == "errors":
         return _error_share(context)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from headwind.analysis import answer, context, gates
+from headwind.analysis.target import target as target_rule
 from headwind.formats import read_path
 from headwind.run import Errors, Latency, Run
 
@@ -105,3 +106,15 @@ def test_failures_of_all_kinds_are_not_called_error_answers() -> None:
     one = run("k6", "errors_not_split", errors=Errors(status=200))
     assert "20 % failed requests" in answer.sentence(context.of(one, "run.txt"), [])
     assert "20 % error answers" in answer.sentence(context.of(run("hey", errors=Errors(status=200)), ""), [])
+
+
+def test_where_errors_are_unknown_nobody_says_that_enough_were_answered_well() -> None:
+    one = run("k6", errors=Errors())
+    assert gate(one, "requests>=1000").outcome == "not_judged"
+    assert gate(one, "requests>=1001").outcome == "failed"
+    assert gate(one, "goodput>=50").outcome == "not_judged"
+    assert gate(one, "goodput>=101").outcome == "failed"
+    for target, verdict in ((900, "not judged"), (1100, "missed")):
+        asked = context.of(one, "run.txt", target=target)
+        assert answer.sentence(asked, []).startswith(f"Target {verdict}")
+        assert [finding.code for finding in target_rule(asked)] == ["target_missed"] * (target == 1100)
