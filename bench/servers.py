@@ -148,12 +148,20 @@ def wrk(
     path: str = PREDICT,
     script: Path = SCRIPT,
     extra: Sequence[str] = (),
+    timeout_s: float = 30,
 ) -> Load:
     """One run of wrk -t4 (fewer threads only where there are fewer connections)."""
     program = shutil.which("wrk")
     if program is None:
         raise RuntimeError("wrk is not on PATH: apt install wrk, or brew install wrk.")
-    command = [program, f"-t{min(4, connections)}", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s"]
+    command = [
+        program,
+        f"-t{min(4, connections)}",
+        f"-c{connections}",
+        f"-d{seconds:g}s",
+        "--timeout",
+        f"{timeout_s:g}s",
+    ]
     command += ["-s", str(script), f"http://127.0.0.1:{port}{path}", *extra]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     line = next(line for line in printed.splitlines() if line.startswith("BENCH "))

@@ -5,6 +5,7 @@ worked on: what was accepted and never answered can then be told afterwards.
 """
 
 import json
+import os
 import sys
 import time
 
@@ -27,6 +28,7 @@ class AccessLog:
             "path": scope["path"],
             "client": scope["client"][0] if scope.get("client") else None,
             "request_id": _request_id(scope),
+            "pid": os.getpid(),
         }
         if self._accepted:
             _write({"event": "accepted", "at_s": time.time(), **request})

@@ -1,0 +1,247 @@
+"""What the service does under too much of everything: overload, connections, signals, and latency at a fixed rate."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from bench.client import Outcome, offer, press
+from bench.common import record, table
+from bench.servers import ROOT, free_port, gunicorn, quiet_machine, running, wrk
+
+SLOW_APP = "tests.service.fakes:slow_app()"
+CAPACITY_PER_S = 1000
+LONGEST_REFUSAL_S = 0.25
+PACED = ROOT / "bench" / "paced.lua"
+
+
+def bodies() -> list[bytes]:
+    return (ROOT / "wrk" / "flights.jsonl").read_bytes().splitlines()
+
+
+def _rss_bytes(port: int) -> int:
+    listening = {c.pid for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.pid}
+    return sum(psutil.Process(pid).memory_info().rss for pid in listening)
+
+
+def _told(
+    name: str, outcomes: Sequence[Outcome], seconds: float, rss_growth: float | None = None
+) -> dict[str, object]:
+    good = [outcome.latency_s for outcome in outcomes if outcome.status == 200]
+    refused = [outcome.latency_s for outcome in outcomes if outcome.status == 503]
+    return {
+        "load": name,
+        "offered/s": round(len(outcomes) / seconds),
+        "answered 200/s": round(len(good) / seconds, 1),
+        "answered 503/s": round(len(refused) / seconds, 1),
+        "other": len(outcomes) - len(good) - len(refused),
+        "slowest 503 ms": round(max(refused, default=0) * 1000, 1),
+        "503 p99.9 ms": round(sorted(refused)[int(len(refused) * 0.999)] * 1000, 1) if refused else 0,
+        "200 p99 ms": round(sorted(good)[int(len(good) * 0.99)] * 1000, 1) if good else 0,
+        "RSS growth": rss_growth,
+    }
+
+
+def overload(seconds: float) -> tuple[list[dict[str, object]], dict[str, bool]]:
+    """A model of about 1,000 flights per second, offered its capacity, five times that, and half of it again."""
+    rows = []
+    with running(gunicorn("slow model", SLOW_APP)) as port, quiet_machine():
+        rows.append(_told("capacity", asyncio.run(offer(port, bodies(), CAPACITY_PER_S, 5, 100)), 5))
+        # Whatever the first overload allocates is there before the memory is watched.
+        asyncio.run(offer(port, bodies(), 5 * CAPACITY_PER_S, 2, 600))
+        before = _rss_bytes(port)
+        outcomes = asyncio.run(offer(port, bodies(), 5 * CAPACITY_PER_S, seconds, 600))
+        growth = round(_rss_bytes(port) / before - 1, 4)
+        rows.append(_told("5 x capacity", outcomes, seconds, growth))
+        rows.append(
+            _told("half, afterwards", asyncio.run(offer(port, bodies(), CAPACITY_PER_S / 2, 3, 100)), 3)
+        )
+    peak, under = float(str(rows[0]["answered 200/s"])), float(str(rows[1]["answered 200/s"]))
+    bars = {
+        "goodput at 5 x capacity at least 90 % of its peak": under >= 0.9 * peak,
+        "every other request answered 503 within 250 ms": rows[1]["other"] == 0
+        and float(str(rows[1]["slowest 503 ms"])) <= LONGEST_REFUSAL_S * 1000,
+        "memory flat (under 2 %)": growth < 0.02,
+        "then serves as before": rows[2]["answered 503/s"] == 0 and rows[2]["other"] == 0,
+    }
+    return rows, bars
+
+
+def connections(
+    seconds: float, loops: Sequence[str] = ("uvloop", "asyncio")
+) -> tuple[list[dict[str, object]], bool]:
+    """200, 1,000 and 5,000 connections: nothing late (over wrk's 2 s) and nothing failed."""
+    rows: list[dict[str, object]] = []
+    for loop in loops:
+        with running(gunicorn(loop, "service.app:app", SERVER_LOOP=loop)) as port:
+            for count in (200, 1000, 5000):
+                with quiet_machine():
+                    load = wrk(port, count, seconds, timeout_s=2)
+                rows.append(
+                    {
+                        "loop": loop,
+                        "connections": count,
+                        "requests/s": round(load.requests_per_s),
+                        "p99 ms": round(load.p99_s * 1000, 1),
+                        "max ms": round(load.max_s * 1000, 1),
+                        "late": load.late,
+                        "failed": load.failed,
+                    }
+                )
+    return rows, all(row["late"] == 0 and row["failed"] == 0 for row in rows if row["loop"] == loops[0])
+
+
+def at_half_of_empty(seconds: float, rounds: int) -> tuple[list[dict[str, object]], bool]:
+    """p99 at the same offered rate, half of what FastAPI's empty endpoint can take, by turns."""
+    lanes = {"fast lane": "service.app:app", "empty FastAPI": "bench.apps:empty"}
+    with contextlib.ExitStack() as stack:
+        ports = {name: stack.enter_context(running(gunicorn(name, app))) for name, app in lanes.items()}
+        with quiet_machine():
+            rate = wrk(ports["empty FastAPI"], 200, seconds).requests_per_s / 2
+        p99: dict[str, list[float]] = {name: [] for name in lanes}
+        achieved: dict[str, list[float]] = {name: [] for name in lanes}
+        for _ in range(rounds):
+            with quiet_machine():
+                for name, port in ports.items():
+                    load = wrk(port, 200, seconds, script=PACED, extra=("--", f"{rate:.0f}", "4"))
+                    p99[name].append(load.p99_s)
+                    achieved[name].append(load.requests_per_s)
+    rows: list[dict[str, object]] = [
+        {
+            "server": name,
+            "offered/s": round(rate),
+            "answered/s (median)": round(statistics.median(achieved[name])),
+            "p99 ms (median)": round(statistics.median(p99[name]) * 1000, 2),
+            "p99 ms (all)": ", ".join(f"{value * 1000:.1f}" for value in p99[name]),
+        }
+        for name in lanes
+    ]
+    return rows, statistics.median(p99["fast lane"]) < statistics.median(p99["empty FastAPI"])
+
+
+@contextlib.contextmanager
+def logged_server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
+    """A server that logs every accepted request before it works on it."""
+    port, log = free_port(), folder / "server.log"
+    environment = {
+        **os.environ,
+        "PORT": str(port),
+        "WORKERS": "2",
+        "ACCESS_LOG": "all",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "gunicorn", "-c", "service/gunicorn.conf.py", "service.app:app"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        limit = time.monotonic() + 60
+        while b"startup complete" not in log.read_bytes() and time.monotonic() < limit:
+            time.sleep(0.1)
+        yield process, port, log
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _accepted(log: Path) -> dict[str, int]:
+    """Worker by request id, of every request that the server says it accepted."""
+    lines = (
+        line
+        for line in log.read_text(errors="replace").splitlines()
+        if line.startswith('{"event":"accepted"')
+    )
+    accepted = (json.loads(line) for line in lines)
+    return {line["request_id"]: line["pid"] for line in accepted if line["request_id"]}
+
+
+async def _during(port: int, act: object, seconds: float) -> list[Outcome]:
+    """Load from 100 connections; after a third of the time `act()` is called."""
+    stop = asyncio.Event()
+    load = asyncio.create_task(press(port, bodies(), stop, 100))
+    await asyncio.sleep(seconds / 3)
+    act()  # type: ignore[operator]
+    await asyncio.sleep(seconds * 2 / 3)
+    stop.set()
+    return await load
+
+
+def signals(seconds: float) -> tuple[list[dict[str, object]], dict[str, bool]]:
+    """kill -9 of a worker, SIGHUP and SIGTERM under load, judged by request ids."""
+    rows: list[dict[str, object]] = []
+    lost_elsewhere = {}
+    for name in ("kill -9 of a worker", "SIGHUP", "SIGTERM"):
+        with tempfile.TemporaryDirectory() as folder, logged_server(Path(folder)) as (process, port, log):
+            victim = psutil.Process(process.pid).children()[0].pid
+            target, sign = {
+                "kill -9 of a worker": (victim, signal.SIGKILL),
+                "SIGHUP": (process.pid, signal.SIGHUP),
+                "SIGTERM": (process.pid, signal.SIGTERM),
+            }[name]
+            outcomes = asyncio.run(_during(port, lambda to=target, by=sign: os.kill(to, by), seconds))
+            if name == "SIGTERM":
+                process.wait(40)
+            accepted = _accepted(log)
+        answered = {outcome.request_id for outcome in outcomes if outcome.status is not None}
+        unanswered = [pid for request_id, pid in accepted.items() if request_id not in answered]
+        by_worker = Counter("the killed worker" if pid == victim else "another" for pid in unanswered)
+        rows.append(
+            {
+                "signal": name,
+                "requests": len(outcomes),
+                "answered": len(answered),
+                "accepted, not answered": len(unanswered),
+                "of these by the killed worker": by_worker["the killed worker"]
+                if sign == signal.SIGKILL
+                else "",
+                "statuses": dict(Counter(str(outcome.status) for outcome in outcomes)),
+            }
+        )
+        lost_elsewhere[name] = by_worker["another"] if sign == signal.SIGKILL else len(unanswered)
+    bars = {f"{name}: no other accepted request lost": lost == 0 for name, lost in lost_elsewhere.items()}
+    return rows, bars
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 if everything held, else 3."""
+    parser = argparse.ArgumentParser(prog="python -m bench standing", description=__doc__)
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="of overload; the other loads take their share"
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args(argv)
+    over, bars = overload(options.seconds)
+    print(table(over))
+    at_rate, held = at_half_of_empty(4, options.rounds)
+    bars["p99 at half the empty endpoint's capacity below the empty endpoint's"] = held
+    print(table(at_rate))
+    many, held = connections(8)
+    bars["0 late, 0 failed at 200, 1,000 and 5,000 connections (default loop)"] = held
+    print(table(many))
+    told, kept = signals(6)
+    bars |= kept
+    print(table(told))
+    judged = [{"must hold": name, "held": held} for name, held in bars.items()]
+    path = record("standing", [*over, *at_rate, *many, *told], bars=judged)
+    print(table(judged) + f"\nwritten to {path.name}")
+    return 0 if all(bars.values()) else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
