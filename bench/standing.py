@@ -82,7 +82,7 @@ def overload(seconds: float) -> tuple[list[dict[str, object]], dict[str, bool]]:
 
 
 def connections(
-    seconds: float, loops: Sequence[str] = ("uvloop", "asyncio")
+    seconds: float, loops: Sequence[str] = ("asyncio", "uvloop")
 ) -> tuple[list[dict[str, object]], bool]:
     """200, 1,000 and 5,000 connections: nothing late (over wrk's 2 s) and nothing failed."""
     rows: list[dict[str, object]] = []

@@ -33,7 +33,7 @@ class Settings:
     port: int = _number("port to listen on", 8000, 1, 65535)
     workers: int = _number("worker processes", os.cpu_count() or 1, 1, 64)
     model_path: Path = field(default=ARTIFACT, metadata={"help": "the model file that `make train` writes"})
-    server_loop: str = _choice("event loop", "uvloop", "uvloop", "asyncio")
+    server_loop: str = _choice("event loop", "asyncio", "asyncio", "uvloop")
     backlog: int = _number("connections that may wait to be accepted", 4096, 1, 65535)
     keepalive_s: int = _number("seconds an idle connection is kept", 75, 1, 3600)
     request_timeout_s: float = _number("seconds a client has to send a whole request", 10, 0.1, 3600)

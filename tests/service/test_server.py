@@ -199,7 +199,7 @@ def test_over_capacity_is_503_with_retry_after_at_once_and_a_stop_answers_what_w
 
 
 def test_the_access_log_is_one_json_object_a_line_without_bodies(tmp_path: Path) -> None:
-    with serving(tmp_path, ACCESS_LOG="all", SERVER_LOOP="asyncio", FAST_LANE="off") as server:
+    with serving(tmp_path, ACCESS_LOG="all", SERVER_LOOP="uvloop", FAST_LANE="off") as server:
         server.ask("POST", PREDICT, BODY, x_request_id="abc")
         server.ask("POST", PREDICT, b'{"airline": "secret"}')
         server.stop()
