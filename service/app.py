@@ -12,6 +12,7 @@ from typing import Annotated
 
 from fastapi import Body, FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
@@ -21,7 +22,7 @@ from service.batching import Batcher
 from service.cache import Cached
 from service.catalogue import Row, UnknownFlight
 from service.documentation import RESPONSES, describe
-from service.errors import overloaded_response, unknown_flight, unreadable_response
+from service.errors import invalid_response, overloaded_response, unknown_flight, unreadable_response
 from service.fast_lane import PATH, FastLane
 from service.gathering import Gatherer, Overloaded, Predictor
 from service.metrics import METRICS, Metrics
@@ -150,6 +151,10 @@ def add_errors(api: FastAPI) -> None:
     @api.exception_handler(Overloaded)
     async def overloaded(_: Request, error: Overloaded) -> Response:
         return overloaded_response(error)
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return invalid_response(error)
 
     @api.exception_handler(StarletteHTTPException)
     async def failed(request: Request, error: StarletteHTTPException) -> Response:

@@ -85,6 +85,35 @@ async def test_a_body_that_is_no_flight_is_422(client: httpx.AsyncClient, body: 
     assert answer.json()["detail"][0]["loc"][0] == "body"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NaN",
+        "-Infinity",
+        "1e999",
+        '"\\ud800"',
+        "[" * 700 + "]" * 700,
+        "1" * 4000,
+        '"' + "x" * 100_000 + '"',
+        '{"a": [NaN]}',
+    ],
+)
+async def test_what_json_cannot_repeat_is_still_422_and_short(client: httpx.AsyncClient, text: str) -> None:
+    bodies = (
+        json.dumps(FLIGHT).replace('"UA"', text),
+        json.dumps(FLIGHT)[:-1] + ', "extra": ' + text + "}",
+        json.dumps(FLIGHT)[:-1] + r', "\ud800": 1}',
+        text,
+        f"[{text}]",
+    )
+    for body in bodies:
+        for path in (PREDICT, MANY):
+            answer = await client.post(path, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == 422
+            assert len(answer.content) < 6000
+            assert answer.json()["detail"][0]["loc"][0] == "body"
+
+
 async def test_a_body_over_the_limit_is_413(client: httpx.AsyncClient) -> None:
     body = b" " * 262_145
     for path in (PREDICT, MANY):
