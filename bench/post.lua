@@ -1,5 +1,5 @@
 -- POSTs the committed flights with as little Lua as possible: a benchmark of fast servers must not measure its
--- own script. done() prints one line of JSON with what stdout rounds.
+-- own script. BENCH_BODIES may name another file of bodies, one a line. done() prints one line of JSON with what stdout rounds.
 
 local folder = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
 local requests, position = {}, 0
@@ -12,7 +12,7 @@ end
 
 function init()
   local headers = { ["Content-Type"] = "application/json" }
-  for body in io.lines(folder .. "../wrk/flights.jsonl") do
+  for body in io.lines(os.getenv("BENCH_BODIES") or folder .. "../wrk/flights.jsonl") do
     requests[#requests + 1] = wrk.format("POST", nil, headers, body)
   end
   position = math.floor(number * #requests / 7)

@@ -36,6 +36,7 @@ class Contender:
     ready: str = "/ready"
     folder: Path = ROOT
     script: Path = SCRIPT
+    bodies: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ def wrk(
     script: Path = SCRIPT,
     extra: Sequence[str] = (),
     timeout_s: float = 30,
+    bodies: Path | None = None,
 ) -> Load:
     """One run of wrk -t4 (fewer threads only where there are fewer connections)."""
     program = shutil.which("wrk")
@@ -163,7 +165,8 @@ def wrk(
         f"{timeout_s:g}s",
     ]
     command += ["-s", str(script), f"http://127.0.0.1:{port}{path}", *extra]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, **({"BENCH_BODIES": str(bodies)} if bodies else {})}
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     line = next(line for line in printed.splitlines() if line.startswith("BENCH "))
     return read(json.loads(line.removeprefix("BENCH ")))
 
@@ -194,7 +197,7 @@ def cpu_s(port: int) -> float:
 def measured(contender: Contender, port: int, connections: int, seconds: float) -> Load:
     """One run of wrk with the CPU time that it cost the server."""
     before = cpu_s(port)
-    load = wrk(port, connections, seconds, contender.path, contender.script)
+    load = wrk(port, connections, seconds, contender.path, contender.script, bodies=contender.bodies)
     return replace(load, server_cpu_s=cpu_s(port) - before)
 
 

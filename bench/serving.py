@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from bench.common import record, table
-from bench.servers import Contender, Load, as_row, gunicorn, measured, quiet_machine, running, wrk
+from bench.servers import Contender, Load, as_row, gunicorn, measured, quiet_machine, running
 
 CONTENDERS = (
     gunicorn("echo", "bench.apps:echo"),
@@ -32,22 +32,36 @@ Rounds = dict[str, list[Load]]
 
 
 def interleaved(
-    contenders: Sequence[Contender], connections: int, seconds: float, rounds: int, seed: int
+    contenders: Sequence[Contender],
+    connections: int,
+    seconds: float,
+    rounds: int,
+    seed: int,
+    apart: bool = False,
 ) -> Rounds:
-    """Every contender once in each round, in shuffled order; all servers run throughout, only one is loaded."""
+    """Every contender once in each round, in shuffled order, after a second of warming up.
+
+    All servers run throughout and only one is loaded; `apart`: each runs only while it is measured, since some use
+    the processor when idle.
+    """
     order = random.Random(seed)
     rounds_of: Rounds = {contender.name: [] for contender in contenders}
     with contextlib.ExitStack() as stack:
-        ports = {contender.name: stack.enter_context(running(contender)) for contender in contenders}
+        ports = {} if apart else {one.name: stack.enter_context(running(one)) for one in contenders}
+        stack.enter_context(quiet_machine())
         for number in range(rounds):
             shuffled = list(contenders)
             order.shuffle(shuffled)
-            with quiet_machine():
-                for contender in shuffled:
-                    if number == 0:
-                        wrk(ports[contender.name], connections, 1, contender.path, contender.script)
-                    load = measured(contender, ports[contender.name], connections, seconds)
-                    rounds_of[contender.name].append(load)
+            for contender in shuffled:
+                with (
+                    running(contender, 120)
+                    if apart
+                    else contextlib.nullcontext(ports.get(contender.name)) as port
+                ):
+                    assert port is not None
+                    if apart or number == 0:
+                        measured(contender, port, connections, 1)
+                    rounds_of[contender.name].append(measured(contender, port, connections, seconds))
             print(f"  {connections} connections, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     return rounds_of
 

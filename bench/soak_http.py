@@ -22,10 +22,11 @@ SERVER = gunicorn("service", "service.app:app", KEEPALIVE_S="1", REQUEST_TIMEOUT
 
 def workers(port: int) -> set[int]:
     """Process ids that listen on `port`: another set afterwards means that one crashed."""
+    every = psutil.net_connections("tcp")
     return {
         c.pid
-        for c in psutil.net_connections("tcp")
-        if c.laddr and c.laddr.port == port and c.status == "LISTEN"
+        for c in every
+        if c.pid is not None and c.laddr and c.laddr.port == port and c.status == "LISTEN"
     }
 
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         survived = workers(port) == before
     for fault, sent in verdict.faults[:20]:
         print(f"{fault}: {sent[:300]!r}", file=sys.stderr)
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "what": "raw requests: no 500, no hang",
             "seen": f"{len(verdict.faults)} faults",

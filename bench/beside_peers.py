@@ -1,0 +1,132 @@
+"""The same model behind BentoML, LitServe, MLServer and Ray Serve, beside the ordinary route and the fast lane.
+
+Each peer is installed from PyPI into an environment of its own (under `.bench-peers/`, or the folder in BENCH_PEERS),
+with its own adaptive batching on and two workers, as its documentation advises for production.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.common import record, table
+from bench.servers import ROOT, Contender, as_row, gunicorn
+from bench.serving import interleaved, judged, rows_of
+from service.artifact import ARTIFACT
+from service.model import columns, load_model
+from service.schemas import Flight
+
+PACKAGES = {
+    "bentoml": ("bentoml==1.4.39",),
+    "litserve": ("litserve==0.2.19",),
+    "mlserver": ("mlserver==1.7.1",),
+    "rayserve": ("ray[serve]",),
+}
+COMMON = ("xgboost-cpu==3.2.0", "pydantic>=2.10", "numpy")
+OURS = (
+    gunicorn("fast lane", "service.app:app"),
+    gunicorn("ordinary route", "service.app:app", FAST_LANE="off"),
+)
+LEAST_RATIO = 8.0
+
+
+def environment(name: str) -> Path:
+    """The folder of programs of the peer's environment, made if it is not there."""
+    folder = Path(os.environ.get("BENCH_PEERS", ROOT / ".bench-peers")) / name
+    if not (folder / "bin" / "python").exists():
+        print(f"installing {name} ...", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        python = str(folder / "bin" / "python")
+        subprocess.run([python, "-m", "pip", "install", "-qq", *PACKAGES[name], *COMMON], check=True)
+    return folder / "bin"
+
+
+def bodies(folder: Path) -> dict[str, Path]:
+    """The same flights in the shapes that BentoML (a list of one) and MLServer (features) want."""
+    model = load_model(ARTIFACT)
+    used = columns(model.description.features)
+    lines = (ROOT / "wrk" / "flights.jsonl").read_text().splitlines()
+    lists, tensors = [], []
+    for line in lines:
+        row = model.encode(Flight.model_validate_json(line))
+        data = [row[column] for column in used]
+        tensor = {"name": "flight", "shape": [1, len(data)], "datatype": "FP32", "data": data}
+        lists.append(json.dumps({"flights": [json.loads(line)]}, separators=(",", ":")))
+        tensors.append(json.dumps({"inputs": [tensor]}, separators=(",", ":")))
+    written = {}
+    for name, text in (("bentoml", lists), ("mlserver", tensors)):
+        written[name] = folder / f"{name}.jsonl"
+        written[name].write_text("\n".join(text) + "\n")
+    return written
+
+
+def peers(folder: Path, names: Sequence[str]) -> list[Contender]:
+    """Every peer as it is started; MLServer's folder is written for the port when it starts."""
+    shapes = bodies(folder)
+    bins = {name: environment(name) for name in names}
+    commands = {
+        "bentoml": "exec bentoml serve bench.peers.bentoml_app:FlightDelay --port $PORT",
+        "litserve": "exec python -m bench.peers.litserve_app $PORT",
+        "rayserve": "exec python -m bench.peers.ray_app $PORT",
+        "mlserver": f"python -m bench.peers.mlserver_settings {folder}/ml $PORT && exec mlserver start {folder}/ml",
+    }
+    ready = {"bentoml": "/readyz", "litserve": "/health", "rayserve": "/", "mlserver": "/v2/health/ready"}
+    paths = {"mlserver": "/v2/models/flight-delay/infer"}
+    quiet = {
+        "BENTOML_DO_NOT_TRACK": "True",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "OMP_NUM_THREADS": "1",
+        "PORT": "{port}",
+    }
+    return [
+        Contender(
+            name,
+            ("sh", "-c", commands[name]),
+            quiet | {"PATH": f"{bins[name]}:{os.environ['PATH']}"},
+            path=paths.get(name, "/v1/prediction"),
+            ready=ready[name],
+            bodies=shapes.get(name),
+        )
+        for name in names
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0 if the fast lane is at least eight times each peer at 200 connections, else 3."""
+    parser = argparse.ArgumentParser(prog="python -m bench beside_peers", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--connections", type=int, nargs="+", default=[200, 8, 1])
+    parser.add_argument("--peers", nargs="+", choices=list(PACKAGES), default=list(PACKAGES))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(argv)
+    rows: list[dict[str, object]] = []
+    bars: list[dict[str, object]] = []
+    told = {}
+    with tempfile.TemporaryDirectory() as folder:
+        contenders = [*OURS, *peers(Path(folder), options.peers)]
+        for connections in options.connections:
+            rounds = interleaved(
+                contenders, connections, options.seconds, options.rounds, options.seed, apart=True
+            )
+            rows += rows_of(rounds, connections, "fast lane")
+            told[str(connections)] = {
+                name: [as_row(load) for load in loads] for name, loads in rounds.items()
+            }
+            if connections == 200:
+                bars = judged(rounds, [("fast lane", name, LEAST_RATIO) for name in options.peers])
+    path = record(
+        "beside_peers", rows, bars=bars, rounds=told, seconds=options.seconds, workers=2, packages=PACKAGES
+    )
+    print(table(rows) + "\n" + table(bars) + f"\nwritten to {path.name}")
+    return 0 if all(bar["held"] for bar in bars) else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
