@@ -20,7 +20,7 @@ REPORT = "wrk.txt"
 EXACT = "exact.jsonl"
 DOCUMENT = "run.json"
 CHUNK = 2**20  # bytes read at once from a long text
-LONGEST_LINE = 2**25  # characters; a longer one is taken apart
+LONGEST_LINE = 2**23  # characters; a longer one is taken apart where it has an escaped line end, or anywhere
 
 
 def is_folder(path: str | Path) -> bool:
@@ -52,10 +52,11 @@ def whole_lines(handle: BinaryIO, first: bytes) -> Iterator[tuple[str, bool]]:
             return
         # A lone CR ends a line too; one at the very end may be half of a CR LF.
         end = text.rfind("\n") + 1 or text.rfind("\r", 0, -1) + 1
-        if len(text) > LONGEST_LINE:
-            end = end or len(text) - 1
         if end:
             yield text[:end], False
+        elif len(text) > LONGEST_LINE:
+            end = text.rfind("\\n", 1) + 2 if "\\n" in text[1:] else len(text) - 1
+            yield text[:end] + "\n", False
         pending = text[end:]
         try:
             data = read_at_most(handle, min(CHUNK, left))

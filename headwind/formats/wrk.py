@@ -6,6 +6,7 @@ open any more; the rest is only searched for the next beginning, at the speed of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from headwind.formats.wrk_assemble import Assembler
@@ -15,6 +16,7 @@ from headwind.formats.wrk_lines import BEGINNINGS
 from headwind.run import Run
 
 _EXACT = "headwind.wrk/1"
+_TELLING = re.compile(r"wrk2?[^\n]*?[\s>](?:-R|--rate|-T|--timeout)")
 
 
 def recognises(text: str) -> bool:
@@ -85,8 +87,9 @@ class Scanner:
         return runs
 
     def _whole_report(self, start: int) -> list[Run] | None:
-        """The run of a report in wrk's plainest form, read at once, unless a command line before it may add to it."""
-        if self._text.find("wrk", self._back(start, MAX_GAP), start) >= 0:
+        """The run of a report in wrk's plainest form, read at once, unless a command line before it adds to it."""
+        before = self._back(start, MAX_GAP)
+        if self._text.find("wrk", before, start) >= 0 and _TELLING.search(self._text, before, start):
             return None
         number = self._number + self._text.count("\n", self._position, start)
         report = whole_report(self._text, start, number)
