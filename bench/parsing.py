@@ -96,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure; 1 if a promise is broken."""
     parser = argparse.ArgumentParser(prog="python -m bench.parsing", description=__doc__)
     parser.add_argument("--largest", type=int, default=max(SIZES_MB), metavar="MB")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="best of so many")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -104,12 +105,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         for kind in ("log", "runs"):
             for size in (size for size in SIZES_MB if size <= options.largest):
                 text = write_text(folder / f"{kind}-{size}.txt", kind, size)
-                rows += [row(text, name, command) for name, command in readers.items()]
+                rows += [row(text, name, command, options.rounds) for name, command in readers.items()]
                 if kind == "runs":
-                    rows.append(whole_explain(text))
+                    rows.append(whole_explain(text, options.rounds))
                 text.path.unlink()
     print(table(rows))
-    record("parsing", rows, rounds=ROUNDS)
+    record("parsing", rows, rounds=options.rounds)
     broken = promises_broken(rows)
     print("\n".join(broken) if broken else "Every promise holds.")
     return 1 if broken else 0
@@ -179,9 +180,9 @@ def random_report(random_: random.Random) -> Report:
     )
 
 
-def row(text: Text, reader: str, command: Sequence[str]) -> dict[str, Any]:
+def row(text: Text, reader: str, command: Sequence[str], rounds: int) -> dict[str, Any]:
     """Best of several of one reader over one text."""
-    best = min((measured(command, text.path) for _ in range(ROUNDS)), key=lambda one: float(one["seconds"]))
+    best = min((measured(command, text.path) for _ in range(rounds)), key=lambda one: float(one["seconds"]))
     pairs = zip(best["totals"], text.totals, strict=False)
     right = sum(abs(found[1] - wanted[1]) < 0.011 and found[0] == wanted[0] for found, wanted in pairs)
     return _row(text, reader, best["seconds"], best["memory_mb"], len(text.totals), right)
@@ -193,7 +194,7 @@ def measured(command: Sequence[str], path: Path) -> dict[str, Any]:
     return {**json.loads(done.stdout), "memory_mb": float(done.stderr.split()[-1])}
 
 
-def whole_explain(text: Text) -> dict[str, Any]:
+def whole_explain(text: Text, rounds: int) -> dict[str, Any]:
     """`headwind explain --format json` as a user waits for it, all processes it starts included."""
     program = (
         "import resource, subprocess, sys, time\n"
@@ -203,7 +204,7 @@ def whole_explain(text: Text) -> dict[str, Any]:
         "print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)\n"
     )
     best, memory = float("inf"), 0.0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         done = subprocess.run(
             [sys.executable, "-c", program, str(text.path)], capture_output=True, text=True, check=True
         )

@@ -7,10 +7,9 @@ with prefixes of any kind (timestamps, compose, quotes, fences) and annotations 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
-from itertools import chain
 
 # Units as wrk prints them; then the micro sign of other tools and what wrong decoding makes of it.
 _TIME_UNIT = r"(?:us|ms|s|m|h|[µμ]s|Âµs|Î¼s|┬╡s|╬╝s|[?\ufffd]s)"
@@ -110,7 +109,9 @@ _PERCENT = _pattern(
     before=12,
 )
 _SPECTRUM_ROW = _pattern("spectrum", ".", r"(?<![\w.])[0-9]+\.[0-9]{3} +[01]\.[0-9]{6} +[0-9]+", before=400)
-_OF_TABLES = (_PERCENT, _SPECTRUM_ROW)
+_IN_TABLES = (*_PATTERNS, _PERCENT, _SPECTRUM_ROW)
+_MAY_HOLD_SEVERAL = 200  # characters of a line that may be several of wrk's whose line ends were lost
+_MAY_HOLD_MANY = 4000
 
 # Every line that can begin a report has one of these (a threads line alone begins none), however it is surrounded.
 BEGINNINGS = ("test @", "requests to", "Thread ", "Latency")
@@ -169,16 +170,29 @@ def items(line: str, number: int, place: int, *, cut: bool = False, in_table: bo
     `cut` when the text ends on it without a newline; `in_table` where a latency distribution or a spectrum is open,
     whose rows are looked for only then, and in lines that may hold several of wrk's.
     """
-    if not (in_table or any(pattern.literal in line for pattern in _PATTERNS)):
+    asked = _IN_TABLES if in_table else _PATTERNS
+    present = [pattern for pattern in asked if pattern.literal in line]
+    if not present:
         return
     pieces = _logical(line)
+    several = len(pieces) > 1 or len(line) > _MAY_HOLD_SEVERAL
     for index, piece in enumerate(pieces):
+        if several or piece is not line:
+            asked = _IN_TABLES if in_table or several else _PATTERNS
+            present = [pattern for pattern in asked if pattern.literal in piece]
         cut_at = len(piece) if cut and index == len(pieces) - 1 else None
-        patterns = (*_PATTERNS, *_OF_TABLES) if in_table or len(pieces) > 1 or len(piece) > 200 else _PATTERNS
-        found = [_matches(pattern, piece) for pattern in patterns if pattern.literal in piece]
-        # Merged as they come: a line of megabytes would fill the memory with matches.
-        for _, kind, match in merge(*found, key=_start) if len(found) > 1 else chain(*found):
+        for _, kind, match in _in_order(piece, present):
             yield Item(kind, match, number, place, cut_at)
+
+
+def _in_order(piece: str, present: list[_Pattern]) -> Iterable[tuple[int, str, re.Match[str]]]:
+    if len(piece) > _MAY_HOLD_MANY:
+        # Merged as they come: a line of megabytes would fill the memory with matches.
+        return merge(*[_matches(pattern, piece) for pattern in present], key=_start)
+    found = [match for pattern in present for match in _matches(pattern, piece)]
+    if len(found) > 1:
+        found.sort(key=_start)
+    return found
 
 
 def _start(found: tuple[int, str, re.Match[str]]) -> int:
