@@ -25,9 +25,13 @@ from service.schemas import Flight
 PACKAGES = {
     "bentoml": ("bentoml==1.4.39",),
     "litserve": ("litserve==0.2.19",),
-    "mlserver": ("mlserver==1.7.1",),
-    "rayserve": ("ray[serve]",),
+    # It fails to start with a newer uvloop ("There is no current event loop").
+    "mlserver": ("mlserver==1.7.1", "uvloop<0.22"),
+    "rayserve": ("ray[serve]==2.60.0",),
+    # For `server_choice`: the service itself under another server.
+    "granian": ("granian==2.8.7", "fastapi", "orjson", "prometheus-client", "redis", "uvloop"),
 }
+PEERS = ("bentoml", "litserve", "mlserver", "rayserve")
 COMMON = ("xgboost-cpu==3.2.0", "pydantic>=2.10", "numpy")
 OURS = (
     gunicorn("fast lane", "service.app:app"),
@@ -76,7 +80,12 @@ def peers(folder: Path, names: Sequence[str]) -> list[Contender]:
         "rayserve": "exec python -m bench.peers.ray_app $PORT",
         "mlserver": f"python -m bench.peers.mlserver_settings {folder}/ml $PORT && exec mlserver start {folder}/ml",
     }
-    ready = {"bentoml": "/readyz", "litserve": "/health", "rayserve": "/", "mlserver": "/v2/health/ready"}
+    ready = {
+        "bentoml": "/readyz",
+        "litserve": "/health",
+        "rayserve": "/",
+        "mlserver": "/v2/models/flight-delay/ready",
+    }
     paths = {"mlserver": "/v2/models/flight-delay/infer"}
     quiet = {
         "BENTOML_DO_NOT_TRACK": "True",
@@ -103,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--connections", type=int, nargs="+", default=[200, 8, 1])
-    parser.add_argument("--peers", nargs="+", choices=list(PACKAGES), default=list(PACKAGES))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     rows: list[dict[str, object]] = []
@@ -112,9 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         contenders = [*OURS, *peers(Path(folder), options.peers)]
         for connections in options.connections:
-            rounds = interleaved(
-                contenders, connections, options.seconds, options.rounds, options.seed, apart=True
-            )
+            rounds = interleaved(contenders, connections, options.seconds, options.rounds, options.seed)
             rows += rows_of(rounds, connections, "fast lane")
             told[str(connections)] = {
                 name: [as_row(load) for load in loads] for name, loads in rounds.items()

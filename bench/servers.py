@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -121,9 +120,6 @@ def _wait(
             with urllib.request.urlopen(url, timeout=2) as answer:
                 if answer.status < 400:
                     return
-        except urllib.error.HTTPError as error:
-            if error.code in (404, 405):
-                return
         except (OSError, ValueError):
             pass
         time.sleep(0.1)

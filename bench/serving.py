@@ -37,31 +37,21 @@ def interleaved(
     seconds: float,
     rounds: int,
     seed: int,
-    apart: bool = False,
 ) -> Rounds:
-    """Every contender once in each round, in shuffled order, after a second of warming up.
-
-    All servers run throughout and only one is loaded; `apart`: each runs only while it is measured, since some use
-    the processor when idle.
-    """
+    """Every contender once in each round, in shuffled order; all servers run throughout, only one is loaded."""
     order = random.Random(seed)
     rounds_of: Rounds = {contender.name: [] for contender in contenders}
     with contextlib.ExitStack() as stack:
-        ports = {} if apart else {one.name: stack.enter_context(running(one)) for one in contenders}
+        ports = {contender.name: stack.enter_context(running(contender, 120)) for contender in contenders}
         stack.enter_context(quiet_machine())
         for number in range(rounds):
             shuffled = list(contenders)
             order.shuffle(shuffled)
             for contender in shuffled:
-                with (
-                    running(contender, 120)
-                    if apart
-                    else contextlib.nullcontext(ports.get(contender.name)) as port
-                ):
-                    assert port is not None
-                    if apart or number == 0:
-                        measured(contender, port, connections, 1)
-                    rounds_of[contender.name].append(measured(contender, port, connections, seconds))
+                port = ports[contender.name]
+                if number == 0:
+                    measured(contender, port, connections, 1)
+                rounds_of[contender.name].append(measured(contender, port, connections, seconds))
             print(f"  {connections} connections, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     return rounds_of
 

@@ -2,6 +2,7 @@
 batching. The client sends features already encoded (V2 inference protocol), which spares it that work."""
 
 import json
+import socket
 import sys
 from pathlib import Path
 
@@ -9,13 +10,19 @@ from service.artifact import ARTIFACT
 from service.model import load_model
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def write(folder: Path, port: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     load_model(ARTIFACT)._booster.save_model(folder / "model.ubj")
     settings = {
         "http_port": port,
-        "grpc_port": port + 1,
-        "metrics_port": port + 2,
+        "grpc_port": free_port(),
+        "metrics_port": free_port(),
         "host": "127.0.0.1",
         "parallel_workers": 2,
         "debug": False,
