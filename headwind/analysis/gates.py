@@ -14,10 +14,12 @@ from headwind.errors import Exit, UsageError
 from headwind.words import number, rate, seconds, share
 
 Outcome = Literal["held", "failed", "not_judged"]
+Operator = Literal["<", "<=", ">", ">="]
 
 _OBJECTIVE = re.compile(
     r"\s*([A-Za-z]+)([0-9]+(?:\.[0-9]+)?)?\s*(<=|>=|<|>)\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([a-zA-Z%/µ]*)\s*"
 )
+_OPERATORS: Mapping[str, Operator] = {"<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _TIME_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0}
 _TIMES = ("p", "mean", "max")
 _SHARES = ("errors", "late")
@@ -32,7 +34,7 @@ class Objective:
 
     text: str
     metric: str
-    operator: Literal["<", "<=", ">", ">="]
+    operator: Operator
     threshold: float
     unit: str
 
@@ -84,41 +86,37 @@ def parse(text: str) -> Objective:
     match = _OBJECTIVE.fullmatch(text)
     if match is None:
         raise UsageError(f"{text!r} is no objective; {_HELP}.")
-    name, percent, operator, figure, unit = match.groups()
+    name, percent, sign, figure, unit = match.groups()
     name = name.lower()
-    value = float(figure.replace("_", "").replace(",", ""))
     if (percent is not None) != (name == "p"):
         raise UsageError(f"{text!r} names no figure that can be judged; {_HELP}.")
-    metric = name
-    if name == "p":
-        if not 0 < float(percent) <= 100:
-            raise UsageError(f"{text!r}: a percentile lies above 0 and at most at 100.")
-        metric = f"p{percent}"
+    if percent is not None and not 0 < float(percent) <= 100:
+        raise UsageError(f"{text!r}: a percentile lies above 0 and at most at 100.")
+    metric = f"{name}{percent or ''}"
+    threshold, threshold_unit = _threshold(text, f"{metric}{sign}", name, figure, unit)
+    return Objective(text.strip(), metric, _OPERATORS[sign], threshold, threshold_unit)
+
+
+def _threshold(text: str, asked: str, name: str, figure: str, unit: str) -> tuple[float, str]:
+    """The threshold in SI and its unit; raises UsageError where the unit does not fit the figure asked for."""
+    value = float(figure.replace("_", "").replace(",", ""))
     if name in _TIMES:
         if unit not in _TIME_UNITS:
-            raise UsageError(
-                f"{text!r} needs a unit of time (us, ms, s, min), as in {metric}{operator}{figure}ms."
-            )
-        threshold, unit_name = value * _TIME_UNITS[unit], "s"
-    elif name in _SHARES:
+            raise UsageError(f"{text!r} needs a unit of time (us, ms, s, min), as in {asked}{figure}ms.")
+        return value * _TIME_UNITS[unit], "s"
+    if name in _SHARES:
         if unit not in ("%", ""):
-            raise UsageError(f"{text!r} is a share: give it in per cent, as in {metric}{operator}0.1%.")
+            raise UsageError(f"{text!r} is a share: give it in per cent, as in {asked}0.1%.")
         if unit == "" and value > 1:
-            raise UsageError(
-                f"{text!r}: a share lies between 0 and 1; did you mean {metric}{operator}{figure}%?"
-            )
-        threshold, unit_name = (value / 100 if unit else value), "share"
-    elif name in _RATES:
+            raise UsageError(f"{text!r}: a share lies between 0 and 1; did you mean {asked}{figure}%?")
+        return (value / 100 if unit else value), "share"
+    if name in _RATES:
         if unit not in ("", "/s"):
-            raise UsageError(
-                f"{text!r} is a rate per second: give a bare number, as in {metric}{operator}{figure}."
-            )
-        threshold, unit_name = value, "1/s"
-    elif name == "requests" and not unit:
-        threshold, unit_name = value, "1"
-    else:
-        raise UsageError(f"{text!r} names no figure that can be judged; {_HELP}.")
-    return Objective(text.strip(), metric, operator, threshold, unit_name)  # type: ignore[arg-type]
+            raise UsageError(f"{text!r} is a rate per second: give a bare number, as in {asked}{figure}.")
+        return value, "1/s"
+    if name == "requests" and not unit:
+        return value, "1"
+    raise UsageError(f"{text!r} names no figure that can be judged; {_HELP}.")
 
 
 def target(requests: int) -> Objective:

@@ -25,9 +25,8 @@ _ENOUGH = 1000
 
 def tail(context: Context) -> Iterable[Finding]:
     """Speaks when p99 is certainly ten times the median or more."""
-    if not context.requests or (context.run.histogram is None and context.run.latency is None):
-        return
-    if context.run.histogram is None and not context.run.latency.percentiles_s:  # type: ignore[union-attr]
+    printed = context.run.latency.percentiles_s if context.run.latency is not None else {}
+    if not context.requests or (context.run.histogram is None and not printed):
         return
     median, high = percentiles.of(context, 50.0), percentiles.of(context, 99.0)
     if math.isinf(median.high_s) or not median.high_s or high.low_s < TAIL_FACTOR * median.high_s:

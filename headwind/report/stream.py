@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
@@ -168,4 +168,6 @@ def _pour(spool: BinaryIO, out: BinaryIO) -> None:
 
 def _plain(value: object) -> object:
     """What orjson does not know by itself: any mapping as an object."""
-    return dict(value)  # type: ignore[call-overload]
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
