@@ -2,7 +2,8 @@
 
 import re
 
-from bench.tables import PAGE, RESULTS, alike, section, written
+from bench.common import RESULTS
+from bench.tables import PAGE, alike, section, written
 
 
 def test_the_page_shows_the_committed_results() -> None:
