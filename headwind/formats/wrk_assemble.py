@@ -240,8 +240,8 @@ def _is_run(draft: Draft) -> bool:
     """Whether enough came to be a report of wrk, and not a sentence that mentions one of its lines."""
     if draft.has_header and draft.has_threads:
         return True
-    # Totals alone are no run: other tools and scripts print them too.
-    return bool(draft.calibrations or draft.has_stats or draft.latency or draft.rate)
+    # Totals alone are no run: other tools and scripts print them too. Nor is the head of a table that has no rows.
+    return bool(draft.calibrations or draft.latency or draft.rate)
 
 
 def _is_only_header(draft: Draft) -> bool:

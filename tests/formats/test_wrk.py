@@ -152,6 +152,7 @@ def test_go_wrk_autocannon_and_prose_are_no_runs() -> None:
         "We ran it with 4 threads and 200 connections: Latency 1.46s, max 2.00s, 50% below.\n",
         "| Latency | 1.46s | 309.13ms | 2.00s | 71.26% |\n| Req/Sec | 21.25 | 24.38 | 232.00 | 90.89% |\n",
         "Statistics        Avg      Stdev        Max\n  Latency       5.02ms     0.87ms   106.53ms\n",
+        "`Thread Stats   Avg      Stdev     Max   +/- Stdev` is the head of the table.\n",
         "  2788 requests in 45.10s, 381.17KB read\nRequests/sec:     61.82\nTransfer/sec:      8.45KB\n",
     ):
         assert read_text(text, "text", tool="wrk") == []
