@@ -51,7 +51,7 @@ def read_text(
         read = module.read(text, source) if name == "wrk" else map(sound, module.read(text, source))
         found += [run for run in read if not taken.overlaps(run)]
     found.sort(key=lambda run: run.lines or (0, 0))
-    return [_with_timeout(run, timeout_s) for run in found]
+    return [_as_told(run, tool, timeout_s) for run in found]
 
 
 def read_path(path: str | Path, *, tool: str | None = None, timeout_s: float | None = None) -> Iterator[Run]:
@@ -73,7 +73,7 @@ def read_part(data: bytes, first_line: int, *, timeout_s: float | None = None) -
     Parts read alone give the runs of the whole where each begins with a header right behind a finished report.
     """
     scanner = wrk.Scanner(first_line=first_line)
-    return [_with_timeout(run, timeout_s) for run in scanner.feed(clean(decode(data)), last=True)]
+    return [_as_told(run, None, timeout_s) for run in scanner.feed(clean(decode(data)), last=True)]
 
 
 def _read_file(path: str | Path, tool: str | None, timeout_s: float | None) -> Iterator[Run]:
@@ -104,7 +104,7 @@ def _stream(
     for text, last in whole_lines(handle, first):
         for run in scanner.feed(clean(text), last=last):
             found = True
-            yield _with_timeout(run, timeout_s)
+            yield _as_told(run, tool, timeout_s)
     if not found and tool is None and handle.seekable():
         handle.seek(0)
         yield from read_text(decode(read_at_most(handle, REREAD_AT_MOST)), source, timeout_s=timeout_s)
@@ -147,7 +147,7 @@ def _candidates(text: str, tool: str | None) -> list[str]:
         return registry.hinted(text)
     name = "wrk" if tool == "wrk2" else tool
     if name not in registry.HINTS:
-        known = ", ".join(registry.HINTS)
+        known = ", ".join([*registry.HINTS, "wrk2"])
         raise UsageError(f"no reader for the tool {tool!r}; --tool takes one of {known}.")
     return [name]
 
@@ -167,8 +167,14 @@ class _Taken:
         return before > 0 and self._ends[before - 1] >= run.lines[0]
 
 
-def _with_timeout(run: Run, timeout_s: float | None) -> Run:
-    if timeout_s is None or run.tool not in _WRK_LIKE:
+def _as_told(run: Run, tool: str | None, timeout_s: float | None) -> Run:
+    """The run with what the caller knows better than the text: which of the two wrks it was, and its timeout."""
+    if run.tool not in _WRK_LIKE:
+        return run
+    if tool in _WRK_LIKE and tool != run.tool:
+        known = run.timeout_s if tool == "wrk" else None
+        run = replace(run, tool=tool, late=run.errors.timeout if known else None, late_threshold_s=known)
+    if timeout_s is None:
         return run
     late = run.errors.timeout if run.tool == "wrk" else None
     return replace(run, timeout_s=timeout_s, late_threshold_s=timeout_s, late=late)

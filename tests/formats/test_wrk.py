@@ -195,3 +195,14 @@ def test_a_command_line_of_another_run_tells_nothing() -> None:
         assert (run.tool, run.timeout_s, run.rate_target_per_s) == ("wrk", None, None)
     slower = SATURATED.replace("2.00s", "7.50s")
     assert only(f"wrk --timeout 5s http://localhost:8000/v1/prediction\n{slower}").timeout_s is None
+
+
+def test_the_callers_word_on_the_tool_overrules_the_text() -> None:
+    (run,) = read_text(SATURATED, "text", tool="wrk2")
+    assert (run.tool, run.late, run.late_threshold_s) == ("wrk2", None, None)
+    calibrated = SATURATED.replace(
+        "  Thread Stats", "  Thread calibration: mean lat.: 1.184ms\n  Thread Stats"
+    )
+    assert only(calibrated).tool == "wrk2"
+    (run,) = read_text(calibrated, "text", tool="wrk", timeout_s=2.0)
+    assert (run.tool, run.late, run.late_threshold_s) == ("wrk", 613, 2.0)
