@@ -157,8 +157,17 @@ def again(
 ) -> str:
     """The command line that repeats this run with some of its settings changed; latencies up to 30 s are kept.
 
-    A wrk script is not in wrk's text: the reader of the command adds its `-s`.
+    A Headwind run is repeated by its own command, whose later options win. A wrk script is not in wrk's text: who
+    types the command adds its `-s`.
     """
+    recorded = context.environment.get("again")
+    if isinstance(recorded, str) and recorded:
+        changed = {
+            "connections": connections,
+            "threads": threads,
+            "duration": duration_s and f"{duration_s:.0f}s",
+        }
+        return " ".join((recorded, *(f"--{name} {value}" for name, value in changed.items() if value)))
     run = context.run
     threads = threads or run.threads or 4
     connections = connections or run.connections or 200

@@ -469,6 +469,16 @@ def test_late_answers_are_given_a_mean_only_where_they_alone_can_fill_the_gap() 
     assert "they took" not in title(slow(errors=errors(timeout=3)))
 
 
+def test_a_run_of_headwind_is_repeated_by_its_own_command() -> None:
+    command = "headwind run --url http://x/ --script 'my script.lua' --connections 200"
+    (finding,) = [
+        one for one in judged(Case(SLOW, environment={"again": command})) if one.code == "saturation_likely"
+    ]
+    assert finding.verify == f"{command} --connections 100"
+    (finding,) = [one for one in judged(SLOW) if one.code == "saturation_likely"]
+    assert finding.verify.startswith("wrk -t4 -c100 -d45s --timeout 30s --latency http")
+
+
 ANSWERS = {
     "limited by the load generator": on(
         MASTER, Process(101, "server", 0.5), Process(200, "generator", 1.2, 0.97)
