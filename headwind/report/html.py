@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import groupby
 from typing import Any
 
 import jinja2
@@ -17,6 +18,7 @@ from headwind.report import reading
 from headwind.report.charts.figure import NARROW, WHOLE, WIDE, Figure, style_sheet
 from headwind.report.figures import figures_of
 from headwind.report.plain import pieces, typeset
+from headwind.report.tables import Table
 from headwind.samples import Sample
 
 _OPTION = re.compile(r"((?<!\S)\(?--[a-z][a-z-]*)")
@@ -43,9 +45,13 @@ def render(
         figures=figures_of(read),
         several=len(read.runs) > 1,
         notes_first=read.kind == "comparison",
-        # Tables of few columns stand side by side.
-        narrow_tables=all(len(table.columns) <= 3 for table in read.said.numbers),
+        table_groups=table_groups(read.said.numbers),
     )
+
+
+def table_groups(tables: Sequence[Table]) -> list[tuple[bool, list[Table]]]:
+    """Neighbouring tables of the same kind: (True, those narrow enough to stand side by side) or (False, wide ones)."""
+    return [(narrow, list(group)) for narrow, group in groupby(tables, lambda one: len(one.columns) <= 4)]
 
 
 def page(template: str, title: str, **values: Any) -> str:

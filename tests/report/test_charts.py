@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -75,6 +76,15 @@ def test_a_worker_that_starts_in_between_counts_from_its_birth() -> None:
     before, after = SAMPLES[0], SAMPLES[2]
     born = type(after)(after.t_s, 2, after.host_busy_s, 0.0, (*after.processes, after.processes[0]))
     assert timeline.cpu_rows([before, born])
+
+
+def test_samples_after_the_load_are_not_part_of_the_picture() -> None:
+    late = [replace(one, t_s=one.t_s + 60) for one in SAMPLES]
+    with_late = timeline.over_time_figure(FULL_RUN, [*SAMPLES, *late])
+    without = timeline.over_time_figure(FULL_RUN, SAMPLES)
+    assert with_late is not None
+    assert without is not None
+    assert with_late.rows == without.rows
 
 
 def test_the_time_line_is_thinned_without_losing_answers_but_the_unfinished_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,6 +15,7 @@ from headwind.run import Run
 from headwind.samples import Sample
 
 MAX_POINTS = 240
+TICK_S = 0.5  # of the monitor
 _PANEL_HEIGHT = 120
 _CPU_PAINTS = {"server": "measured", "generator": "corrected", "whole machine": "unknown"}
 
@@ -21,7 +23,9 @@ _CPU_PAINTS = {"server": "measured", "generator": "corrected", "whole machine": 
 def over_time_figure(run: Run, samples: Sequence[Sample]) -> Figure | None:
     """Up to four panels over the run's seconds; None where neither a time line nor samples were recorded."""
     throughput, errors = _throughput(run), _errors(run)
-    during = [sample for sample in samples if sample.t_s >= 0]
+    # The monitor begins before the load and ends after the server was stopped.
+    last = math.inf if run.duration_s is None else run.duration_s + TICK_S
+    during = [sample for sample in samples if 0 <= sample.t_s <= last]
     cpu, memory = cpu_rows(during), memory_rows(during)
     end = max([row["t"] for rows in (throughput, cpu, memory) for row in rows], default=0.0)
     if end <= 0:
