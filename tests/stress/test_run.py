@@ -42,9 +42,10 @@ class Headwind:
         self.reports = folder / "reports"
         # Charts take seconds to draw, and most tests do not look at them.
         self.always = {"run": ["--no-page"], "doctor": []}
+        self._started: list[subprocess.Popen[str]] = []
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "headwind", *arguments, *self.always[arguments[0]]],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -52,6 +53,15 @@ class Headwind:
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Interrupt what a failed test left running: headwind ends its server and wrk then."""
+        for process in self._started:
+            if process.poll() is None:
+                process.terminate()
+                process.communicate(timeout=60)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **environment)
@@ -70,7 +80,9 @@ class Headwind:
 @pytest.fixture
 def headwind(tmp_path: Path) -> Iterator[Headwind]:
     """Afterwards nothing of what was started may live."""
-    yield Headwind(tmp_path)
+    tool = Headwind(tmp_path)
+    yield tool
+    tool.end()
     assert until(lambda: not ours(tmp_path)), f"left behind: {ours(tmp_path)}"
 
 
@@ -249,7 +261,7 @@ def test_an_interrupt_under_load_keeps_what_was_measured(
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20, "not after the 60 s that were planned"
     assert "interrupted after" in one_sentence(err)
     (run,) = headwind.json("run.json")["runs"]
     assert run["interrupted"] is True
