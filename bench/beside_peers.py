@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.common import record, table
-from bench.servers import ROOT, Contender, as_row, gunicorn
-from bench.serving import interleaved, judged, rows_of
+from bench.servers import ROOT, Contender, as_row, gunicorn, quiet_machine
+from bench.serving import interleaved, judged, rows_of, started
 from service.artifact import ARTIFACT
 from service.model import columns, load_model
 from service.schemas import Flight
@@ -115,19 +115,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
-    rows: list[dict[str, object]] = []
-    bars: list[dict[str, object]] = []
-    told = {}
     with tempfile.TemporaryDirectory() as folder:
         contenders = [*OURS, *peers(Path(folder), options.peers)]
-        for connections in options.connections:
-            rounds = interleaved(contenders, connections, options.seconds, options.rounds, options.seed)
-            rows += rows_of(rounds, connections, "fast lane")
-            told[str(connections)] = {
-                name: [as_row(load) for load in loads] for name, loads in rounds.items()
+        with started(contenders) as ports, quiet_machine():
+            every = {
+                connections: interleaved(
+                    contenders, ports, connections, options.seconds, options.rounds, options.seed
+                )
+                for connections in options.connections
             }
-            if connections == 200:
-                bars = judged(rounds, [("fast lane", name, LEAST_RATIO) for name in options.peers])
+    rows = [row for connections, rounds in every.items() for row in rows_of(rounds, connections, "fast lane")]
+    bars = (
+        judged(every[200], [("fast lane", name, LEAST_RATIO) for name in options.peers])
+        if 200 in every
+        else []
+    )
+    told = {
+        str(connections): {name: [as_row(load) for load in loads] for name, loads in rounds.items()}
+        for connections, rounds in every.items()
+    }
     path = record(
         "beside_peers", rows, bars=bars, rounds=told, seconds=options.seconds, workers=2, packages=PACKAGES
     )

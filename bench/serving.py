@@ -7,7 +7,7 @@ import contextlib
 import random
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bench.common import record, table
 from bench.servers import Contender, Load, as_row, gunicorn, measured, quiet_machine, running
@@ -31,28 +31,30 @@ BARS = (
 Rounds = dict[str, list[Load]]
 
 
+@contextlib.contextmanager
+def started(contenders: Sequence[Contender]) -> Iterator[dict[str, int]]:
+    """Every contender's port while all of them run."""
+    with contextlib.ExitStack() as stack:
+        yield {contender.name: stack.enter_context(running(contender, 120)) for contender in contenders}
+
+
 def interleaved(
     contenders: Sequence[Contender],
+    ports: Mapping[str, int],
     connections: int,
     seconds: float,
     rounds: int,
     seed: int,
 ) -> Rounds:
-    """Every contender once in each round, in shuffled order; all servers run throughout, only one is loaded."""
+    """Every contender once in each round, in shuffled order, after a second of warming up; only one is loaded."""
     order = random.Random(seed)
     rounds_of: Rounds = {contender.name: [] for contender in contenders}
-    with contextlib.ExitStack() as stack:
-        ports = {contender.name: stack.enter_context(running(contender, 120)) for contender in contenders}
-        stack.enter_context(quiet_machine())
-        for number in range(rounds):
-            shuffled = list(contenders)
-            order.shuffle(shuffled)
-            for contender in shuffled:
-                port = ports[contender.name]
-                if number == 0:
-                    measured(contender, port, connections, 1)
-                rounds_of[contender.name].append(measured(contender, port, connections, seconds))
-            print(f"  {connections} connections, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+    for contender in contenders:
+        measured(contender, ports[contender.name], connections, 1)
+    for number in range(rounds):
+        for contender in order.sample(list(contenders), len(contenders)):
+            rounds_of[contender.name].append(measured(contender, ports[contender.name], connections, seconds))
+        print(f"  {connections} connections, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     return rounds_of
 
 
@@ -98,10 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--connections", type=int, nargs="+", default=[200, 8, 1])
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
-    every = {
-        connections: interleaved(CONTENDERS, connections, options.seconds, options.rounds, options.seed)
-        for connections in options.connections
-    }
+    with started(CONTENDERS) as ports, quiet_machine():
+        every = {
+            connections: interleaved(
+                CONTENDERS, ports, connections, options.seconds, options.rounds, options.seed
+            )
+            for connections in options.connections
+        }
     rows = [row for connections, rounds in every.items() for row in rows_of(rounds, connections, "echo")]
     bars = judged(every[200], BARS) if 200 in every else []
     told = {
