@@ -1,4 +1,4 @@
-"""`python -m service.training [--data CSV] [--output FILE]`: train, print the card, write both beside each other."""
+"""`python -m service.training [CSV] [--output FILE]`: train, print the card, write both beside each other."""
 
 import argparse
 import os
@@ -51,9 +51,8 @@ def run(data: Path | None, output: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m service.training", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("DATA") or None, help="CSV (default: $DATA)"
-    )
+    default = os.environ.get("DATA") or None
+    parser.add_argument("data", type=Path, nargs="?", default=default, help="your own CSV (default: $DATA)")
     parser.add_argument("--output", type=Path, default=ARTIFACT)
     options = parser.parse_args(arguments)
     try:

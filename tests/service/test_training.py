@@ -102,7 +102,7 @@ def test_a_users_own_csv_is_trained_on_and_can_be_served(
     own = tmp_path / "own.csv"
     own_flights().to_csv(own, index=False)
     output = tmp_path / "model.ubj"
-    assert training.main(["--data", str(own), "--output", str(output)]) == 0
+    assert training.main([str(own), "--output", str(output)]) == 0
     assert "departure_minute | " in capsys.readouterr().out
     model = load_model(output)
     flight = {"airline": "AA", "origin": "TXL", "destination": "OSL"}
