@@ -174,7 +174,7 @@ def _as_told(run: Run, tool: str | None, timeout_s: float | None) -> Run:
     if tool in _WRK_LIKE and tool != run.tool:
         known = run.timeout_s if tool == "wrk" else None
         run = replace(run, tool=tool, late=run.errors.timeout if known else None, late_threshold_s=known)
-    if timeout_s is None:
-        return run
+    if timeout_s is None or run.histogram is not None:
+        return run  # an exact histogram came with the timeout that wrk had
     late = run.errors.timeout if run.tool == "wrk" else None
     return replace(run, timeout_s=timeout_s, late_threshold_s=timeout_s, late=late)

@@ -158,3 +158,10 @@ def test_a_percentile_of_no_rank_makes_the_object_unreadable(key: str) -> None:
     exact = exact_object({5000: 100}, connections=4)
     exact["latency_us"]["percentiles"] = {key: 5000}
     assert codes(attach_exact(PRINTED, exact)) == {"exact_unreadable"}
+
+
+def test_a_timeout_from_outside_does_not_overrule_the_exact_one(tmp_path: Path) -> None:
+    exact = exact_object({1000: 2175}, connections=200, timeouts=613, duration_us=45_100_000)
+    (tmp_path / "wrk.txt").write_text(f"{SATURATED}headwind.wrk/1 {json.dumps(exact)}\n")
+    (run,) = read_path(tmp_path, timeout_s=3.0)
+    assert (run.timeout_s, run.late, run.late_threshold_s) == (10.0, 613, 2.0)
