@@ -133,14 +133,11 @@ def capacity_figure(
         for label, value in (("capacity", capacity_per_s), ("ceiling", ceiling_per_s))
         if value is not None
     ]
-    found = "not found" if capacity_per_s is None else words.rate(capacity_per_s)
-    ceiling = f"; the ceiling is {words.rate(ceiling_per_s)}" if ceiling_per_s else ""
     outcomes = {True: "held", False: "failed", None: "not judged"}
     return Figure(
         "capacity",
         "Latency against offered rate",
-        f"p50 and p99 at {len(rows)} offered rates up to {words.rate(rows[-1]['rate_per_s'])}; the highest rate that "
-        f"holds {objective} is {found}{ceiling}.",
+        _capacity_summary(rows, objective, capacity_per_s, ceiling_per_s),
         (Panel(lambda width: _capacity_chart(points, lines, objective, objective_s, interval_per_s, width)),),
         "Requests came by a schedule, and latency counts from the moment each was due. Each dot is a step; the lines "
         "join the medians of steps at one rate."
@@ -156,6 +153,20 @@ def capacity_figure(
             for row in rows
         ),
         whole=True,
+    )
+
+
+def _capacity_summary(
+    rows: Sequence[Mapping[str, Any]],
+    objective: str,
+    capacity_per_s: float | None,
+    ceiling_per_s: float | None,
+) -> str:
+    found = "not found" if capacity_per_s is None else words.rate(capacity_per_s)
+    ceiling = f"; the ceiling is {words.rate(ceiling_per_s)}" if ceiling_per_s else ""
+    return (
+        f"p50 and p99 at {len(rows)} offered rates up to {words.rate(rows[-1]['rate_per_s'])}; the highest rate that "
+        f"holds {objective} is {found}{ceiling}."
     )
 
 
