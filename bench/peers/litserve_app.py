@@ -10,6 +10,8 @@ from service.schemas import Flight, Prediction
 
 
 class FlightDelay(litserve.LitAPI):
+    """A model in every worker process; LitServe joins waiting requests into a batch and parts the answers again."""
+
     def setup(self, device: str) -> None:
         self.model = load_model(ARTIFACT)
 

@@ -9,6 +9,8 @@ from mlserver.utils import get_model_uri
 
 
 class Runtime(MLModel):
+    """A model in every worker; MLServer joins waiting requests along the first axis of the tensor."""
+
     async def load(self) -> bool:
         self.booster = xgboost.Booster(model_file=await get_model_uri(self._settings))
         self.booster.set_param({"nthread": 1})

@@ -13,6 +13,8 @@ from service.schemas import Flight
 
 @serve.deployment(num_replicas=2, max_ongoing_requests=200, ray_actor_options={"num_cpus": 0.1})
 class FlightDelay:
+    """One replica of the deployment; `serve.batch` joins the requests that wait."""
+
     def __init__(self) -> None:
         self.model = load_model(ARTIFACT)
 
