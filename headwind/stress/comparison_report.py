@@ -232,7 +232,8 @@ def _trust(
 def _notes(
     declared: Mapping[str, Any], trials: Sequence[TrialRow], judgement: Judgement, names: Sequence[str]
 ) -> list[str]:
-    family = len(names) * (len(names) - 1) // 2
+    count = len(names) * (len(names) - 1) // 2
+    family = "the one pair" if count == 1 else f"all {count} pairs"
     margin = words.share(declared["design"]["margin"])
     if judgement.doubt is not None:
         notes = [
@@ -240,7 +241,7 @@ def _notes(
         ]
     else:
         notes = [
-            f"The family is all {family} pairs: the chance of any false claim of a difference is at most 5 %, looks "
+            f"The family is {family}: the chance of any false claim of a difference is at most 5 %, looks "
             f"after every block included; likewise for claims of equality within {margin}, declared beforehand.",
             "Ratios are paired within blocks and corrected for having stopped early; each interval covers the truth "
             "in 95 % of experiments by itself.",
