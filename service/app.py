@@ -27,7 +27,7 @@ from service.fast_lane import PATH, FastLane
 from service.gathering import Gatherer, Overloaded, Predictor
 from service.metrics import METRICS, Metrics
 from service.middleware import BodyLimit, CountRequests
-from service.model import BASIS_POINTS, DelayModel, ModelError, load_model
+from service.model import BASIS_POINTS, DelayModel, ModelError, load_model, open_model, read_model
 from service.schemas import Flight, ModelInfo, Prediction, ServiceInfo, Status
 from service.settings import Settings, SettingsError
 
@@ -198,10 +198,15 @@ def create_app(
     return app if settings.access_log == "off" else AccessLog(app, accepted=settings.access_log == "all")
 
 
+inherited_model: bytes | None = None
+"""The model file as gunicorn's master read and checked it: all workers, replacements too, serve the same model until
+a reload, whatever happens to the file meanwhile. None under other servers, whose processes read the file."""
+
+
 def _app_from_environment() -> ASGIApp:
     try:
         settings = Settings.from_environment()
-        model = load_model(settings.model_path)
+        model = open_model(inherited_model or read_model(settings.model_path), settings.model_path)
         app = create_app(settings, load=lambda _: model)
         if sick := os.environ.get("SICK"):
             from service.sickness import infect

@@ -12,7 +12,7 @@ sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
 chdir = str(Path(__file__).resolve().parents[1])
 sys.path.insert(0, chdir)
 
-from service.master import Slots, check_model, check_port  # noqa: E402
+from service import master  # noqa: E402
 from service.settings import Settings, SettingsError  # noqa: E402
 
 try:
@@ -31,7 +31,7 @@ loglevel = settings.log_level
 accesslog = None
 control_socket_disable = True
 
-_slots = Slots.shared()
+_slots = master.Slots.shared()
 pre_fork = _slots.pre_fork
 post_fork = _slots.post_fork
 child_exit = _slots.child_exit
@@ -39,5 +39,9 @@ child_exit = _slots.child_exit
 
 def on_starting(server: object) -> None:
     """Refuse to start with one sentence rather than with a worker's traceback."""
-    check_port(settings)
-    check_model(settings)
+    master.start(settings)
+
+
+def on_reload(server: object) -> None:
+    """Before the new workers are forked."""
+    master.reload(server, settings)

@@ -25,19 +25,39 @@ def check_port(settings: Settings) -> None:
             )
 
 
-def check_model(settings: Settings) -> None:
-    """Exit with a sentence if the model cannot be served.
+def take_model(settings: Settings) -> None:
+    """Read and check the model file for the workers to come; raises `ModelError` and then changes nothing.
 
-    The master keeps the libraries that were imported for it, so that a worker that replaces a killed one is forked
-    with them and serves at once; each worker still loads the model file itself.
+    The master keeps the libraries that are imported for it, so that a worker that replaces a killed one is forked
+    with them and serves at once.
     """
-    import service.app  # noqa: F401
-    from service.model import ModelError, load_model
+    import service.app
+    from service.model import open_model, read_model
+
+    packed = read_model(settings.model_path)
+    open_model(packed, settings.model_path)
+    service.app.inherited_model = packed
+
+
+def start(settings: Settings) -> None:
+    """Exit with one sentence if the port is taken or the model cannot be served."""
+    check_port(settings)
+    from service.model import ModelError
 
     try:
-        load_model(settings.model_path)
+        take_model(settings)
     except ModelError as error:
         sys.exit(str(error))
+
+
+def reload(server: Any, settings: Settings) -> None:
+    """Serve the model file as it is now, or go on with the one before if that cannot be served."""
+    from service.model import ModelError
+
+    try:
+        take_model(settings)
+    except ModelError as error:
+        server.log.error("%s Serving goes on with the model that was loaded before.", error)
 
 
 class Slots:

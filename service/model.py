@@ -113,17 +113,28 @@ def _unpack(packed: bytes, kind: type[DelayModel]) -> DelayModel:
     return kind(booster, Description.from_json(described.decode()), checksum[:12].decode())
 
 
-def load_model(path: Path, kind: type[DelayModel] = DelayModel) -> DelayModel:
-    """The model in `path` as a `kind` of model, proved to predict; raises `ModelError`."""
-    hint = "run `make train` or set MODEL_PATH to a model made by it"
+_HINT = "run `make train` or set MODEL_PATH to a model made by it"
+
+
+def read_model(path: Path) -> bytes:
+    """The content of a model file; raises `ModelError`."""
     try:
-        packed = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise ModelError(f"The model file {path} cannot be read ({error.strerror}): {hint}.") from None
+        raise ModelError(f"The model file {path} cannot be read ({error.strerror}): {_HINT}.") from None
+
+
+def open_model(packed: bytes, path: Path, kind: type[DelayModel] = DelayModel) -> DelayModel:
+    """The model in `packed`, which was read from `path`, proved to predict; raises `ModelError`."""
     try:
         model = _unpack(packed, kind)
         model.predict([(0, 0, 0, 0, 0, 0, 1)])
     except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:120]
-        raise ModelError(f"The model file {path} is broken or of another kind ({reason}): {hint}.") from None
+        raise ModelError(f"The model file {path} is broken or of another kind ({reason}): {_HINT}.") from None
     return model
+
+
+def load_model(path: Path, kind: type[DelayModel] = DelayModel) -> DelayModel:
+    """The model in `path`; raises `ModelError`."""
+    return open_model(read_model(path), path, kind)

@@ -7,10 +7,13 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from service.artifact import ARTIFACT
+from service.model import load_model, pack
 from tests.service.running import FLIGHT, PREDICT, Server, free_port, gunicorn, serving
 
 BODY = json.dumps(FLIGHT).encode()
@@ -173,6 +176,37 @@ def test_a_killed_worker_is_replaced_and_its_slot_goes_on_counting(server: Serve
     samples = server.metrics()
     assert samples['flight_delay_requests_total{status="200"}'] >= counted
     assert not any('worker="2"' in name for name in samples)
+
+
+def served_model(server: Server) -> str:
+    return str(json.loads(server.ask("GET", "/")[2])["model"]["id"])
+
+
+def reload_and_wait(server: Server) -> None:
+    before = set(server.workers())
+    server.process.send_signal(signal.SIGHUP)
+    limit = time.monotonic() + 20
+    while time.monotonic() < limit and (before & set(server.workers()) or not server.workers()):
+        time.sleep(0.05)
+    server.wait_until_ready()
+
+
+def test_a_reload_takes_a_new_model_and_refuses_a_broken_one(tmp_path: Path) -> None:
+    path = tmp_path / "flight-delay.model"
+    path.write_bytes(ARTIFACT.read_bytes())
+
+    with serving(tmp_path, MODEL_PATH=str(path)) as server:
+        first = served_model(server)
+        path.write_bytes(b"broken")
+        reload_and_wait(server)
+        assert served_model(server) == first
+        assert "is broken or of another kind" in server.log.read_text()
+        model = load_model(ARTIFACT)
+        path.write_bytes(pack(model._booster, replace(model.description, threshold_bp=1)))
+        reload_and_wait(server)
+        assert served_model(server) != first
+        assert server.predict()[1]["delayed"] is True
+        assert "Traceback" not in server.log.read_text()
 
 
 def test_over_capacity_is_503_with_retry_after_at_once_and_a_stop_answers_what_was_accepted(
