@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,8 +99,9 @@ def running(contender: Contender, wait_s: float = 60) -> Iterator[int]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment |= {name: value.replace("{port}", str(port)) for name, value in contender.environment.items()}
     command = [part.replace("{port}", str(port)) for part in contender.command]
-    log = Path(f"/tmp/headwind-bench-{os.getpid()}-{port}.log")
-    with log.open("wb") as output:
+    handle, name = tempfile.mkstemp(prefix="headwind-bench-", suffix=".log")
+    log = Path(name)
+    with os.fdopen(handle, "wb") as output:
         process = subprocess.Popen(
             command,
             cwd=contender.folder,

@@ -56,9 +56,9 @@ class FastLane:
         ):
             return await self._app(scope, receive, send)
         message = await receive()
+        if message.get("more_body", True) or len(message["body"]) > self._max_body_bytes:
+            return await self._app(scope, _replay([message], receive), send)
         try:
-            if message["more_body"] or len(message["body"]) > self._max_body_bytes:
-                return await self._app(scope, _replay([message], receive), send)
             answer = self._predictor.submit(encode(_validate(message["body"])))
             start, body = self._answers[await answer]
         except Overloaded as refusal:

@@ -48,7 +48,7 @@ async def test_a_thousand_flights_are_accepted(client: httpx.AsyncClient) -> Non
 
 
 async def test_an_error_within_a_list_names_the_flight(client: httpx.AsyncClient) -> None:
-    answer = await client.post(MANY, json=[FLIGHT, FLIGHT | {"origin": "XXX"}])
+    answer = await client.post(MANY, json=[FLIGHT, FLIGHT | {"origin": "QQQ"}])
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["body", 1, "origin"]
 
@@ -58,7 +58,7 @@ async def test_an_error_within_a_list_names_the_flight(client: httpx.AsyncClient
     [
         ({"airline": "ZZ"}, "airline", "UA (United Air Lines Inc.)"),
         ({"origin": "SFO"}, "origin", "EWR, JFK, LGA"),
-        ({"destination": "XXX"}, "destination", "IAH"),
+        ({"destination": "QQQ"}, "destination", "IAH"),
         ({"departure": "2013-02-30T10:00"}, "departure", "YYYY-MM-DDTHH:MM"),
         ({"departure": 5}, "departure", "for example 2013-07-04T17:05"),
         ({"airline": 5}, "airline", "string"),
