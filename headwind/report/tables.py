@@ -241,6 +241,8 @@ def environment_tables(environment: Mapping[str, Any] | None) -> tuple[Table, ..
     plain: list[tuple[str, str]] = []
     tables = []
     for key, value in (environment or {}).items():
+        if key in _SHOWN_ELSEWHERE:
+            continue
         if isinstance(value, Mapping):
             rows = tuple(_item(str(name), one) for name, one in value.items())
             tables.append(Table(_label(str(key)), ("Item", "Value"), rows))
@@ -251,6 +253,7 @@ def environment_tables(environment: Mapping[str, Any] | None) -> tuple[Table, ..
     return tuple(tables)
 
 
+_SHOWN_ELSEWHERE = {"schema", "again"}
 _UNITS = {"_bytes": words.size, "_per_s": words.rate, "_s": words.seconds}
 
 
@@ -269,8 +272,8 @@ def _label(name: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    if value is None:
-        return "unknown"
+    if value is None or value in ([], (), {}):
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):

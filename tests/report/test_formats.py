@@ -143,7 +143,7 @@ def test_the_environment_is_told_in_the_units_of_its_names() -> None:
     for row in (
         "| Memory | 23.5 GiB |",
         "| Load average | 7.67, 5 |",
-        "| CPU quota | unknown |",
+        "| CPU quota | none |",
         "| Duration | 3 s |",
     ):
         assert row in text
