@@ -16,6 +16,7 @@ from headwind.run import Run
 
 _BEGINS_RUN = frozenset({"threads", "calibration", "stats", "latency"})
 _MAX_SERVICES = 64  # compose services kept apart; a log of more prefixes is not compose's
+_PATIENCE = 10_000  # lines looked at one by one after a header that nothing follows
 _REMEMBERED = 4096  # reports kept to recognise a repetition in prose
 
 
@@ -107,8 +108,10 @@ class _Thread:
         draft = self._draft
         if draft is None:
             return True
-        waiting = draft.has_header and draft.has_threads and not draft.has_results
-        return not waiting and not is_near(draft, number, place)
+        if _is_only_header(draft):
+            # A script may print any number of lines before the statistics; after so many they are only searched for.
+            return place - draft.place > _PATIENCE
+        return not is_near(draft, number, place)
 
     def pass_report(self, keys: Iterable[tuple[str, ...]]) -> None:
         if self._draft or self._held:

@@ -206,3 +206,11 @@ def test_the_callers_word_on_the_tool_overrules_the_text() -> None:
     assert only(calibrated).tool == "wrk2"
     (run,) = read_text(calibrated, "text", tool="wrk", timeout_s=2.0)
     assert (run.tool, run.late, run.late_threshold_s) == ("wrk", 613, 2.0)
+
+
+def test_any_number_of_a_scripts_lines_may_stand_before_the_statistics() -> None:
+    header, rest = SATURATED.split("  Thread Stats", 1)
+    run = only(
+        f"{header}{'Completed 100 requests' + chr(10) * 2}" + "tick\n" * 30_000 + f"  Thread Stats{rest}"
+    )
+    assert (run.url, run.threads, run.requests) == ("http://localhost:8000/v1/prediction", 4, 2788)
