@@ -169,57 +169,58 @@ def _tables(
     ceiling_per_s: float | None,
     service_s: float | None,
 ) -> list[dict[str, Any]]:
-    tables = []
-    if any(users):
-        rows = [
-            [f"{share:.0%}", words.rate(one.rate_per_s), words.seconds(one.p50_s), words.seconds(one.p99_s)]
-            for one, share in zip(users, USERS_SHARES, strict=False)
-            if one is not None
-        ]
-        columns = ["of the ceiling", "offered", "p50", "p99"]
-        tables.append({"caption": "What users feel", "columns": columns, "rows": rows})
-    tables.append(
-        {
-            "caption": "Steps in the order in which they ran",
-            "columns": ["offered", "for", "p50", "p99", "in flight", "all busy", "send lag p99", "objective"],
-            "rows": [
-                [
-                    words.rate(one.rate_per_s),
-                    words.seconds(one.length_s),
-                    words.seconds(one.p50_s),
-                    words.seconds(one.p99_s),
-                    "growing" if one.growing else "steady",
-                    words.share(one.busy_share),
-                    words.seconds(one.send_lag_s),
-                    "held" if one.held and not one.growing else "not settled" if one.held else "failed",
-                ]
-                for one in figures
-            ],
-        }
-    )
+    tables = [_users_table(users)] if any(users) else []
+    tables.append(_steps_table(figures))
     if ladder and ceiling_per_s and service_s:
-        knee = ceiling_per_s * service_s
-        tables.append(
-            {
-                "caption": f"Closed loop: unloaded {words.seconds(service_s)}, ceiling {words.rate(ceiling_per_s)}, "
-                f"knee at {words.number(knee)} connections",
-                "columns": [
-                    "connections",
-                    "answered",
-                    "bound min(c / (S + Z), 1 / Dmax)",
-                    "mean by Little's law",
-                ],
-                "rows": [
-                    [
-                        words.number(int(row["connections"])),
-                        words.rate(row["rate_per_s"]),
-                        words.rate(
-                            closed_loop_bound_per_s(row["connections"], service_s, 0.0, 1 / ceiling_per_s)
-                        ),
-                        words.seconds(row["connections"] / row["rate_per_s"] if row["rate_per_s"] else None),
-                    ]
-                    for row in ladder
-                ],
-            }
-        )
+        tables.append(_ladder_table(ladder, ceiling_per_s, service_s))
     return tables
+
+
+def _users_table(users: Sequence[StepFigures | None]) -> dict[str, Any]:
+    rows = [
+        [f"{share:.0%}", words.rate(one.rate_per_s), words.seconds(one.p50_s), words.seconds(one.p99_s)]
+        for one, share in zip(users, USERS_SHARES, strict=False)
+        if one is not None
+    ]
+    columns = ["of the ceiling", "offered", "p50", "p99"]
+    return {"caption": "What users feel", "columns": columns, "rows": rows}
+
+
+def _steps_table(figures: Sequence[StepFigures]) -> dict[str, Any]:
+    return {
+        "caption": "Steps in the order in which they ran",
+        "columns": ["offered", "for", "p50", "p99", "in flight", "all busy", "send lag p99", "objective"],
+        "rows": [
+            [
+                words.rate(one.rate_per_s),
+                words.seconds(one.length_s),
+                words.seconds(one.p50_s),
+                words.seconds(one.p99_s),
+                "growing" if one.growing else "steady",
+                words.share(one.busy_share),
+                words.seconds(one.send_lag_s),
+                "held" if one.held and not one.growing else "not settled" if one.held else "failed",
+            ]
+            for one in figures
+        ],
+    }
+
+
+def _ladder_table(
+    ladder: Sequence[Mapping[str, float]], ceiling_per_s: float, service_s: float
+) -> dict[str, Any]:
+    knee = words.number(ceiling_per_s * service_s)
+    return {
+        "caption": f"Closed loop: unloaded {words.seconds(service_s)}, ceiling {words.rate(ceiling_per_s)}, "
+        f"knee at {knee} connections",
+        "columns": ["connections", "answered", "bound min(c / (S + Z), 1 / Dmax)", "mean by Little's law"],
+        "rows": [
+            [
+                words.number(int(row["connections"])),
+                words.rate(row["rate_per_s"]),
+                words.rate(closed_loop_bound_per_s(row["connections"], service_s, 0.0, 1 / ceiling_per_s)),
+                words.seconds(row["connections"] / row["rate_per_s"] if row["rate_per_s"] else None),
+            ]
+            for row in ladder
+        ],
+    }

@@ -271,18 +271,36 @@ def _tables(
     latency: Sequence[Mapping[str, Any]],
     trials: Sequence[TrialRow],
 ) -> list[dict[str, Any]]:
+    tables = [_ranking(declared, judgement, figures, names)]
+    if judgement.doubt is None and len(names) > 2:
+        others = [pair for pair in judgement.pairs if judgement.leader not in (pair.first, pair.second)]
+        rows = [[f"{names[p.first]} over {names[p.second]}", _interval(p), p.verdict] for p in others]
+        columns = ["pair", "ratio", "verdict of the first"]
+        tables.append({"caption": "The other pairs", "columns": columns, "rows": rows})
+    if latency:
+        tables.append(_latency_table(declared, latency))
+    tables.append(_trials_table(declared, names, trials))
+    return tables
+
+
+def _ranking(
+    declared: Mapping[str, Any],
+    judgement: Judgement,
+    figures: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+) -> dict[str, Any]:
     rows = []
     for place, k in enumerate(judgement.order, 1):
         pair = judgement.pair(k, judgement.leader)
         figure = figures[k]
-        ratio = "1" if k == judgement.leader else "not yet" if pair is None else _interval(pair)
+        leads = k == judgement.leader
         rows.append(
             [
                 str(place),
                 names[k],
                 words.rate(figure["good_per_s"]),
-                ratio,
-                "leads" if k == judgement.leader else pair.verdict if pair else "not yet",
+                "1" if leads else "not yet" if pair is None else _interval(pair),
+                "leads" if leads else pair.verdict if pair else "not yet",
                 words.seconds(figure["cpu_s_per_request"]),
                 words.size(figure["rss_bytes"]),
                 ", ".join(f"{share:.0%}" for share in figure["worker_shares"]) or "not known",
@@ -291,53 +309,41 @@ def _tables(
         )
     columns = ["", declared["axis"], "good answers", "beside the leader", "verdict", "server CPU a request"]
     columns += ["memory", "CPU by worker", "failed"]
-    tables = [{"caption": "Ranking", "columns": columns, "rows": rows}]
-    if judgement.doubt is None and len(names) > 2:
-        others = [pair for pair in judgement.pairs if judgement.leader not in (pair.first, pair.second)]
-        tables.append(
-            {
-                "caption": "The other pairs",
-                "columns": ["pair", "ratio", "verdict of the first"],
-                "rows": [
-                    [f"{names[p.first]} over {names[p.second]}", _interval(p), p.verdict] for p in others
-                ],
-            }
-        )
-    if latency:
-        tables.append(
-            {
-                "caption": f"Latency at {words.rate(latency[0]['rate_per_s'])} offered to each, below capacity",
-                "columns": [declared["axis"], "p50", "p90", "p99", "answers", "counted from"],
-                "rows": [
-                    [
-                        row["name"],
-                        words.seconds(row["p50_s"]),
-                        words.seconds(row["p90_s"]),
-                        words.seconds(row["p99_s"]),
-                        words.number(row["answers"]),
-                        row["counted_from"],
-                    ]
-                    for row in latency
-                ],
-            }
-        )
-    tables.append(
-        {
-            "caption": "Trials in the order in which they ran",
-            "columns": ["block", declared["axis"], "good answers", "others' load", "counts"],
-            "rows": [
-                [
-                    str(row.block + 1),
-                    names[row.configuration],
-                    words.rate(row.good_per_s),
-                    words.cores(row.others_cores),
-                    row.discarded or ("yes, beside other load" if row.noisy else "yes"),
-                ]
-                for row in trials
-            ],
-        }
-    )
-    return tables
+    return {"caption": "Ranking", "columns": columns, "rows": rows}
+
+
+def _latency_table(declared: Mapping[str, Any], latency: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    rows = [
+        [
+            row["name"],
+            *(words.seconds(row[f"p{percent}_s"]) for percent in (50, 90, 99)),
+            words.number(row["answers"]),
+            row["counted_from"],
+        ]
+        for row in latency
+    ]
+    return {
+        "caption": f"Latency at {words.rate(latency[0]['rate_per_s'])} offered to each, below capacity",
+        "columns": [declared["axis"], "p50", "p90", "p99", "answers", "counted from"],
+        "rows": rows,
+    }
+
+
+def _trials_table(
+    declared: Mapping[str, Any], names: Sequence[str], trials: Sequence[TrialRow]
+) -> dict[str, Any]:
+    rows = [
+        [
+            str(row.block + 1),
+            names[row.configuration],
+            words.rate(row.good_per_s),
+            words.cores(row.others_cores),
+            row.discarded or ("yes, beside other load" if row.noisy else "yes"),
+        ]
+        for row in trials
+    ]
+    columns = ["block", declared["axis"], "good answers", "others' load", "counts"]
+    return {"caption": "Trials in the order in which they ran", "columns": columns, "rows": rows}
 
 
 def _interval(pair: Pair) -> str:
