@@ -43,13 +43,13 @@ class Settings:
     batch_wait_ms: float = _number("longest wait for a batch to fill; 0 is the loop's next turn", 0, 0, 1000)
     max_batch: int = _number("flights predicted in one call", 256, 1, 10000)
     max_queue: int = _number("flights that may wait in a worker; more are answered 503", 5000, 1, 1000000)
-    max_wait_ms: float = _number("expected wait above which a worker answers 503", 100, 1, 60000)
+    max_wait_ms: float = _number("expected wait above which a worker answers 503", 250, 1, 60000)
     cache_entries: int = _number("answers remembered a worker; 0 is off", 0, 0, 10000000)
     serving: str = _choice("where the model runs", "inprocess", "inprocess", "queue")
     redis_url: str = _text("Redis for SERVING=queue", "redis://127.0.0.1:6379/0")
     heartbeat_file: str = _text("file that a model worker touches every second, for a healthcheck", "")
     deadline_ms: float = _number(
-        "longest an accepted flight may wait before it is answered 503", 1000, 10, 60000
+        "longest an accepted flight may wait before it is answered 503", 2000, 10, 60000
     )
     access_log: str = _choice(
         "structured access log: answers, or accepted requests too", "off", "off", "on", "all"
