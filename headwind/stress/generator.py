@@ -24,11 +24,12 @@ _LUA = "observe.lua"
 
 @dataclass(frozen=True, slots=True)
 class Wrk:
-    """A wrk that can be run: `kind` is "local" or "docker", `program` its path or its image."""
+    """A wrk that can be run: `kind` is "local" or "docker", `program` its path or its image; `is_wrk2`: it takes -R."""
 
     kind: str
     program: str
     version: str
+    is_wrk2: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Load:
     exact: Path | None  # where the Lua side appends its report, if it shall
     script_arguments: tuple[str, ...] = ()
     private: Mapping[str, str] = field(default_factory=dict)
+    rate_per_s: float | None = None  # for wrk2, which keeps the schedule itself
 
 
 def lua_folder() -> Path:
@@ -114,8 +116,10 @@ def _version(text: str | None) -> str | None:
 
 def _local(program: str) -> Wrk | None:
     path = shutil.which(program)
-    version = _version(_output([path, "-v"])) if path else None
-    return Wrk("local", path, version) if path and version else None
+    told = _output([path, "-v"]) if path else None
+    version = _version(told)
+    # Both say their version and then their usage; only wrk2's has a rate.
+    return Wrk("local", path, version, "--rate" in (told or "")) if path and version else None
 
 
 def _docker() -> Wrk | None:
@@ -248,6 +252,7 @@ def command(wrk: Wrk, load: Load) -> tuple[list[str], dict[str, str]]:
         "--timeout",
         f"{load.timeout_s}s",
         "--latency",
+        *([f"-R{load.rate_per_s:g}"] if load.rate_per_s else []),
     ]
     rest = [load.url, *(["--", *load.script_arguments] if load.script_arguments else [])]
     if wrk.kind == "local":

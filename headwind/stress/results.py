@@ -32,6 +32,7 @@ def collect(
         reports += [json.dumps(exact)] if exact else []
         for found in formats.read_text(text, "wrk.txt", tool="wrk", timeout_s=plan.timeout_s)[:1]:
             found = replace(found, late_threshold_s=plan.late_s, started_at=record["started_at"])
+            found = replace(found, rate_target_per_s=load.rate_per_s or found.rate_target_per_s)
             if exact is None:
                 found = found.warn("no_exact", "The Lua side wrote no report, so no histogram is exact.")
             else:

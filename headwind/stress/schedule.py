@@ -102,6 +102,19 @@ class Schedule:
         }
 
 
+def wrk2_rate(arrival: Arrival | None) -> float:
+    """The rate for wrk2, which keeps a schedule of equal gaps by itself. Raises UsageError for anything else."""
+    if not isinstance(arrival, Schedule):
+        raise UsageError(
+            "this wrk is wrk2, which sends at a rate; add --rate, or give --wrk the path of wrk."
+        )
+    if arrival.arrival != "constant":
+        raise UsageError(
+            "wrk2 sends at equal gaps only; add --arrival constant, or give --wrk the path of wrk for Poisson arrivals."
+        )
+    return arrival.rate_per_s
+
+
 def new_seed() -> int:
     """A seed that no earlier run had, small enough to type."""
     return secrets.randbelow(10**6) + 1
@@ -146,7 +159,7 @@ def percentile(latency_s: NDArray[np.float64], percent: float) -> float | None:
 def apply(run: Run, exact: Mapping[str, Any], requests: Requests | None) -> Run:
     """The run with latency from the due time; unchanged where its report has no schedule."""
     about = exact.get("schedule")
-    if not about:
+    if not about:  # wrk2 keeps the schedule itself, and its own figures count from the due time
         return run
     if about["arrival"] != "users":
         run = replace(run, rate_target_per_s=about["rate_per_s"])

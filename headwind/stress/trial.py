@@ -17,7 +17,7 @@ from headwind import formats
 from headwind.errors import MissingError, UsageError
 from headwind.run import Run
 from headwind.samples import Sample
-from headwind.stress import environment, folder, generator, privacy, results, target
+from headwind.stress import environment, folder, generator, privacy, results, schedule, target
 from headwind.stress.generator import Generator, Load, Wrk
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.monitor import INTERVAL_S, Monitor
@@ -183,7 +183,10 @@ def _loads(context: _Context, duration_s: int, exact: bool) -> list[Load]:
         url, private = _addressed(context, traffic)
         used = min(threads[index], connections[index])
         lasts_s = duration_s
-        if plan.schedule:
+        rate = None
+        if context.wrk.is_wrk2:
+            rate = schedule.wrk2_rate(plan.schedule) * traffic.weight / sum(weights)
+        elif plan.schedule:
             part = plan.schedule.part(index, weights)
             if part.is_exact:
                 used, lasts_s = connections[index], duration_s + part.patience_s
@@ -199,6 +202,7 @@ def _loads(context: _Context, duration_s: int, exact: bool) -> list[Load]:
                 exact=context.folder / f"exact-{index + 1}.jsonl" if exact else None,
                 script_arguments=plan.script_arguments,
                 private=private,
+                rate_per_s=rate,
             )
         )
     return loads
