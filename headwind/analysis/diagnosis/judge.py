@@ -74,6 +74,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     ),
     "noisy_host": ("workers_below_cores", "cpu_bound", "drift", "load_imbalance", "periodic_pause"),
     "cpu_throttled": (
+        "noisy_host",
         "workers_below_cores",
         "cpu_bound",
         "periodic_pause",
@@ -82,6 +83,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         "drift",
     ),
     "fd_limit": ("no_answers", "accept_queue_overflow", "errors_served", "pure_delay"),
+    "load_imbalance": ("workers_below_cores", "cpu_bound"),
     "rate_limited": (
         "pure_delay",
         "serial_section",
