@@ -53,7 +53,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, daemon=True, name="watch")
         self._processes: dict[int, Gathered] = {}
         self._cpu_of: dict[int, float] = {}
-        self._generator_threads: dict[int, float] = {}
+        self._generator_threads: dict[int, tuple[float, float]] = {}
         self._slots: list[float] = []
         self._gone: set[int] = set()
         self._come: set[int] = set()
@@ -92,8 +92,7 @@ class Watch:
         """Read the generators' CPU once more, before they are reaped."""
         for pid in list(self.generators):
             self._add_cpu(pid)
-            for tid, (cpu, _) in thread_times(pid).items():
-                self._generator_threads[tid] = cpu
+            self._generator_threads.update(thread_times(pid))
 
     def _add_cpu(self, pid: int) -> None:
         values = proc.stat(f"/proc/{pid}")
@@ -246,6 +245,7 @@ class Watch:
         niced = sum(row.last.cpu_s - row.first.cpu_s for row in self._processes.values() if row.last.nice > 0)
         late = None if self._late_overflows is None else last.drops - self._late_overflows
         some = min(self.server.workers() or self.server.pids, default=0)
+        generator = max(self._generator_threads.values(), default=(0.0, 0.0))
         return Counters(
             wall_s=wall_s,
             cpus=os.cpu_count() or 1,
@@ -255,7 +255,8 @@ class Watch:
             host_idle_s=idle,
             steal_s=steal,
             generator_cpu_s=sum(self._cpu_of.get(pid, 0.0) for pid in self.generators),
-            generator_thread_cpu_s=max(self._generator_threads.values(), default=0.0),
+            generator_thread_cpu_s=generator[0],
+            generator_thread_wait_s=generator[1],
             own_cpu_s=sum(self._cpu_of.get(pid, 0.0) - self._own_first.get(pid, 0.0) for pid in self.own),
             processes=tuple(use_of(row) for row in self._processes.values()),
             dependency_cpu_s=sum(b - a for a, b in self._dependency.values()) if self._dependency else None,

@@ -84,6 +84,7 @@ class Counters:
     generator_cpu_s: float
     generator_thread_cpu_s: float  # its busiest thread
     own_cpu_s: float  # the prober's and the sampler's
+    generator_thread_wait_s: float = 0.0  # that this thread was runnable, but waited for a CPU
     processes: tuple[ProcessUse, ...] = ()
     dependency_cpu_s: float | None = None  # of processes at the other end of the server's outbound sockets
     dependency_name: str | None = None
