@@ -188,11 +188,13 @@ def latencies_of_paced(facts: Facts) -> list[float]:
 def generator_limited(facts: Facts) -> Cause | None:
     """wrk's thread has no time left while the server has."""
     share = facts.generator_share
-    if (
-        share < 0.8
-        or (facts.full_workers and share < 0.97)
-        or facts.server_cores > 0.9 * facts.counters.server_cpus
-    ):
+    # On a shared machine it may want a core all the time and get less.
+    wants = share + facts.counters.generator_thread_wait_s / facts.counters.wall_s
+    busiest = max((process.busiest_thread_cpu_s for process in facts.workers), default=0.0)
+    ahead = facts.counters.generator_thread_cpu_s > 1.3 * busiest
+    if not (share >= 0.8 or (wants >= 0.9 and share >= 0.3 and ahead)):
+        return None
+    if (facts.full_workers and not ahead) or facts.server_cores > 0.9 * facts.counters.server_cpus:
         return None
     if len(facts.full_workers) == len(facts.workers) > 0:
         return None

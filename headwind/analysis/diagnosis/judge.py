@@ -66,6 +66,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     ),
     "accept_queue_overflow": ("no_answers", "pure_delay", "serial_section", "connection_pool_limit"),
     "generator_limited": (
+        "noisy_host",
         "pure_delay",
         "cpu_bound",
         "workers_below_cores",
