@@ -18,7 +18,8 @@ from headwind.analysis.diagnosis.observations import (
     Unloaded,
 )
 from headwind.analysis.diagnosis.planning import wanted
-from headwind.stress import target
+from headwind.stress import proc, target
+from headwind.stress import spy as spying
 from headwind.stress.agent_pass import agent_pass
 from headwind.stress.counters import Watch
 from headwind.stress.interrupt import Interrupt
@@ -34,8 +35,10 @@ from headwind.stress.launch import Launched
 from headwind.stress.probes import load, probe
 from headwind.stress.requests import Request
 from headwind.stress.server import Server, locate
+from headwind.stress.spy import spy
 
 Tell = Callable[[str], None]
+NOTHING = proc.Stat("", "X", 0, 0.0, 0, 0, 0, 0)
 MINIMUM_S = 6.0  # of load: less decides nothing
 
 
@@ -256,7 +259,10 @@ def intervene(session: Session, seen: Observations, options: Options) -> Observa
     """Probes 4 to 6: what is still open, most worthwhile first, while the budget lasts."""
     for _ in range(4):
         kinds = wanted(
-            seen, may_start=options.command is not None, may_change=session.started or options.intervene
+            seen,
+            may_start=options.command is not None,
+            may_look_inside=options.command is not None or spying.available(),
+            may_change=session.started or options.intervene,
         )
         tried = {row.kind for row in seen.interventions} | session.failed
         kinds = [
@@ -270,18 +276,23 @@ def intervene(session: Session, seen: Observations, options: Options) -> Observa
 
 def _try(session: Session, seen: Observations, options: Options, kind: str) -> Observations:
     if kind == "agent":
-        assert options.command is not None
         seconds = 5.0
-        session.tell("looking inside: a copy with the agent")
+        session.tell("looking inside")
         session.budget.take(seconds)
-        found = agent_pass(
-            options.command,
-            session.request,
-            session.connections,
-            seconds,
-            session.interrupt,
-            target.free_port(),
-        )
+        if options.command is None:
+            busiest = max(
+                session.server.workers(), key=lambda pid: (proc.stat(f"/proc/{pid}") or NOTHING).cpu_s
+            )
+            found = spy(busiest, session.request, session.connections, seconds, session.interrupt)
+        else:
+            found = agent_pass(
+                options.command,
+                session.request,
+                session.connections,
+                seconds,
+                session.interrupt,
+                target.free_port(),
+            )
         if found is None:
             session.failed.add(kind)
             return seen

@@ -17,10 +17,11 @@ HOPELESS = (
 )
 
 
-def wanted(seen: Observations, *, may_start: bool, may_change: bool) -> list[str]:
+def wanted(seen: Observations, *, may_start: bool, may_look_inside: bool, may_change: bool) -> list[str]:
     """Kinds of intervention in order of worth: agent, threads, worker, copy, core.
 
-    `may_start`: copies of the server can be started; `may_change`: its processes may be changed.
+    `may_start`: copies of the server can be started; `may_look_inside`: by the agent or py-spy; `may_change`: its
+    processes may be changed.
     """
     if seen.full is None or seen.full.requests == 0:
         return []
@@ -39,12 +40,10 @@ def wanted(seen: Observations, *, may_start: bool, may_change: bool) -> list[str
     if named & set(HOPELESS) or facts.bad_share > 0.5:
         return []
     if starved(facts.counters):  # slices would compare the neighbours, but collections can be timed
-        return ["agent"] if may_start and seen.python and _agent_helps(facts) else []
+        return ["agent"] if may_look_inside and seen.python and _agent_helps(facts) else []
     kinds = _for_computing(facts) if facts.cpu_limited else _for_waiting(facts)
-    if may_start and seen.python and _agent_helps(facts):
-        kinds.insert(0, "agent")
-    needs_start = ("agent", "threads", "copy")
-    return [kind for kind in kinds if (may_start if kind in needs_start else may_change)]
+    kinds = [kind for kind in kinds if (may_start if kind in ("threads", "copy") else may_change)]
+    return ["agent", *kinds] if may_look_inside and seen.python and _agent_helps(facts) else kinds
 
 
 def _agent_helps(facts: Facts) -> bool:
