@@ -251,7 +251,8 @@ class Watch:
             cpus=os.cpu_count() or 1,
             server_cpus=self.server.cpus(),
             host_busy_s=busy,
-            host_nice_s=max(0.0, nice - niced),
+            # With autogroups each session has the same share, and niceness counts only inside one.
+            host_nice_s=0.0 if proc.has_autogroups() else max(0.0, nice - niced),
             host_idle_s=idle,
             steal_s=steal,
             generator_cpu_s=sum(self._cpu_of.get(pid, 0.0) for pid in self.generators),

@@ -106,6 +106,11 @@ def host_cpu() -> tuple[float, float, float, float]:
     return user + nice + system + hard + soft, nice, idle + waiting, steal
 
 
+def has_autogroups() -> bool:
+    """Whether the scheduler shares the CPU between sessions instead of processes (sched(7), autogroups)."""
+    return (read_text("/proc/sys/kernel/sched_autogroup_enabled") or "0").strip() == "1"
+
+
 def processes_created() -> int | None:
     """Processes and threads created on this machine since boot."""
     match = re.search(r"^processes (\d+)", read_text("/proc/stat") or "", re.M)
