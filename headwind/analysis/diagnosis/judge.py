@@ -22,7 +22,6 @@ ORDER = (
     "fd_limit",
     "rate_limited",
     "errors_served",
-    "accept_queue_overflow",
     "thread_oversubscription",
     "gc_pauses",
     "periodic_pause",
@@ -33,6 +32,7 @@ ORDER = (
     "threadpool_limit",
     "connection_pool_limit",
     "slow_dependency",
+    "accept_queue_overflow",  # where requests wait inside, the queue of connections is their consequence
     "work_repeated_per_request",
     "proxy_no_keepalive",
     "no_keepalive",
@@ -196,7 +196,14 @@ def _without_consequences(causes: Iterable[Cause]) -> list[Cause]:
 
 
 def _ordered(causes: list[Cause]) -> list[Cause]:
-    return sorted(causes, key=lambda cause: ORDER.index(cause.code))
+    # What is kept of every request may be what makes it slow; memory alone does not.
+    slows = any(cause.code == "drift" and cause.certainty == "proved" for cause in causes)
+
+    def place(cause: Cause) -> float:
+        first = slows and cause.code == "drift"
+        return ORDER.index("memory_growth") - 0.5 if first else ORDER.index(cause.code)
+
+    return sorted(causes, key=place)
 
 
 def _none(facts: Facts) -> Cause:

@@ -147,6 +147,7 @@ CASES = [
         settings="d=/sys/fs/cgroup/cpu/headwind-sick; mkdir -p $d && echo 40000 > $d/cpu.cfs_quota_us && "
         "echo $$ > $d/cgroup.procs; SICK=cpu",
     ),
+    Case("oom", UVICORN, ("out_of_memory",), settings="ulimit -v 500000; SICK=leak", also=("memory_growth",)),
     Case(
         "backlog",
         THREADED,
