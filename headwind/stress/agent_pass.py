@@ -36,6 +36,7 @@ def agent_pass(
                 probe(there, interrupt, "burst", count=1, duration_s=0.0, timeout_s=10.0)
                 before = _reports(Path(folder))
                 generated = WrkRun(there, connections, seconds).finish(interrupt)
+                interrupt.wait(0.8)  # under load the agent's thread hardly got to write
                 after = _reports(Path(folder))
         except HeadwindError:
             return None

@@ -76,6 +76,10 @@ def errors_served(facts: Facts) -> Cause | None:
     limited = facts.count_status(lambda code: code == 429)
     if refuses_by_rate(facts):
         limited += facts.count_status(lambda code: code == 503)
+    if (facts.loop_blocked or 0.0) > 0.3:
+        limited += facts.count_status(
+            lambda code: code == 503
+        )  # a blocked server that sheds load: a consequence
     bad = facts.count_status(lambda code: code >= 400) - limited
     total = sum(facts.full.statuses.values())
     if not total or bad / total < 0.005:
@@ -109,7 +113,7 @@ def errors_served(facts: Facts) -> Cause | None:
 def refuses_by_rate(facts: Facts) -> bool:
     """503 answers that are quick refusals of a server with room left."""
     refused = [row for row in facts.full.answers if row.status == 503 and row.latency_s is not None]
-    if not refused or facts.cpu_limited:
+    if not refused or facts.cpu_limited or (facts.loop_blocked or 0.0) > 0.3:
         return False
     quick = sorted(row.latency_s or 0.0 for row in refused)[len(refused) // 2]
     return any(row.retry_after for row in refused) or quick < 0.5 * (facts.service_s or 0.0)

@@ -64,7 +64,9 @@ class Facts:
     def kinds(self) -> Kinds | None:
         """Two groups of latencies among the requests alone."""
         base = self.seen.unloaded
-        return split(base.endpoint) or (split(base.paced) if len(base.endpoint) < 60 else None)
+        # Slow ones may be few: with little to look at, the slow schedule's answers are looked at too.
+        few = len(base.endpoint) < 200
+        return split(base.endpoint) or (split((*base.paced, *base.endpoint)) if few else None)
 
     @cached_property
     def mean_service_s(self) -> float | None:
@@ -285,8 +287,16 @@ class Facts:
 
     @cached_property
     def noisy(self) -> bool:
-        """Others use a quarter of the CPU or more while none is idle; less than that costs no more than it takes."""
-        return self.others_cores >= 0.25 * self.counters.cpus and self.idle_share < 0.12
+        """Others use a quarter of the CPU or more, none is idle, and the server has to wait for its turn: at least a
+        fifth of the time in which its busiest thread could run."""
+        if self.others_cores < 0.25 * self.counters.cpus or self.idle_share >= 0.12:
+            return False
+        shares = [
+            process.busiest_thread_wait_s / (process.busiest_thread_wait_s + process.busiest_thread_cpu_s)
+            for process in self.workers
+            if process.busiest_thread_wait_s is not None and process.busiest_thread_cpu_s > 0
+        ]
+        return max(shares, default=1.0) >= 0.2
 
     @cached_property
     def generator_share(self) -> float:

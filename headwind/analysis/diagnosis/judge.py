@@ -73,7 +73,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         "serial_section",
         "connection_pool_limit",
     ),
-    "noisy_host": ("workers_below_cores", "cpu_bound", "drift", "load_imbalance", "periodic_pause"),
+    "noisy_host": ("workers_below_cores", "cpu_bound", "periodic_pause"),
     "cpu_throttled": (
         "noisy_host",
         "workers_below_cores",

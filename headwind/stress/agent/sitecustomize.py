@@ -47,7 +47,8 @@ class Agent:
         threading.Thread(target=self.run, daemon=True, name="headwind-agent").start()
 
     def on_collection(self, phase: str, _info: dict[str, int]) -> None:
-        now = time.monotonic()
+        # The thread's own CPU time: a collection that has to wait for a core is not longer for that.
+        now = time.thread_time()
         if phase == "start":
             self.collecting = now
         elif self.collecting is not None:
