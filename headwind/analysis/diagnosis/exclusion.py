@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headwind.analysis.diagnosis import computing, overtime, pauses
-from headwind.analysis.diagnosis.facts import Facts, gain, latencies_s
+from headwind.analysis.diagnosis.facts import SATURATED_BELOW, Facts, gain, latencies_s
 from headwind.analysis.diagnosis.model import RuledOut
 from headwind.analysis.diagnosis.waiting import in_flight
 
@@ -56,7 +56,7 @@ def _pool(facts: Facts) -> str | None:
         return f"twice the connections gave {facts.halving:.2f} times the throughput: no pool is full"
     if facts.loop_blocked is not None and facts.loop_blocked > 0.5:
         return "the event loop itself is blocked; requests do not get as far as a pool"
-    if facts.working_threads > 2 and facts.lock_waiters < 0.35 * facts.working_threads:
+    if facts.working_threads > 2 and facts.lock_waiters < 0.5 * facts.working_threads:
         return (
             f"{facts.working_threads:.0f} threads hold a request, and {facts.lock_waiters:.1f} wait for "
             "anything else"
@@ -281,10 +281,12 @@ def _noise(facts: Facts) -> str | None:
 
 
 def _delay(facts: Facts) -> str | None:
-    if facts.saturated and facts.halving is not None and facts.halving < 1.35:
-        return f"twice the connections gave {facts.halving:.2f} times the throughput: saturated"
     if facts.cpu_limited:
         return f"the CPU is used up ({facts.server_cores:.2f} cores)"
+    if facts.queueing is not None and facts.queueing >= 1.8:
+        return f"a request spends {facts.queueing:.1f} times its unloaded time in the server: it queues"
+    if facts.saturated and facts.halving is not None and facts.halving < SATURATED_BELOW:
+        return f"twice the connections gave {facts.halving:.2f} times the throughput: saturated"
     return None
 
 
