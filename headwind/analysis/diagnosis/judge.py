@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from headwind.analysis.diagnosis import computing, environment, overtime, pauses, waiting
 from headwind.analysis.diagnosis.environment import evidence
 from headwind.analysis.diagnosis.exclusion import ruled_out
-from headwind.analysis.diagnosis.facts import Facts
+from headwind.analysis.diagnosis.facts import Facts, starved
 from headwind.analysis.diagnosis.model import Cause, Diagnosis
 from headwind.analysis.diagnosis.observations import Observations
 
@@ -136,6 +137,17 @@ def judge(seen: Observations) -> Diagnosis:
     )
 
 
+def _least_disturbed(facts: Facts) -> Facts:
+    """With the half load in the place of the full one, where only the full one was starved by other processes.
+
+    A starved server wakes its threads late: they seem free, and a full thread pool looks like a pool behind it.
+    """
+    half = facts.seen.half
+    if half is None or not half.requests or not starved(facts.counters) or starved(half.counters):
+        return facts
+    return Facts(replace(facts.seen, full=half, half=facts.seen.full))
+
+
 def _noise(facts: Facts) -> tuple[str, ...]:
     """Other load that does not limit, but makes every figure lower than on a quiet machine."""
     if facts.others_cores < 0.1 * facts.counters.cpus and facts.steal_share < 0.03:
@@ -180,7 +192,7 @@ def _rules(facts: Facts) -> list[Cause]:
         overtime.pure_delay(facts),
         waiting.logging_computes(facts),
         *pauses.pauses(facts),
-        *waiting.waiting(facts),
+        *waiting.waiting(_least_disturbed(facts)),
     )
     return [cause for cause in rules if cause is not None]
 
