@@ -314,7 +314,7 @@ def _intervention(session: Session, options: Options, bench: Bench, kind: str) -
         # Where one more gunicorn worker was tried, a copy would tell the same.
         return None if "worker" in session.done else second_copy(bench, options.command, rounds)
     if kind == "threads" and options.command is not None:
-        return one_thread(bench, options.command, rounds)
+        return one_thread(bench, options.command, session.server, rounds)
     if kind == "core":
         return fewer_cores(bench, session.server, rounds)
     master = gunicorn_master(session.server)

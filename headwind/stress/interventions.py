@@ -7,6 +7,7 @@ alike. The numbers of two neighbouring slices form a pair.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -98,23 +99,33 @@ def second_copy(bench: Bench, command: str, rounds: int = 2) -> Intervention | N
         return None
 
 
-def one_thread(bench: Bench, command: str, rounds: int = 2) -> Intervention | None:
-    """A copy whose numeric libraries may use one thread takes all connections in turn with the server."""
+def one_thread(bench: Bench, command: str, server: Server, rounds: int = 2) -> Intervention | None:
+    """A copy whose numeric libraries may use one thread takes all connections in turn with the server.
+
+    A setting in the command itself is replaced too; where the copy has as many threads all the same (the code sets
+    them), nothing was changed and nothing is said.
+    """
     port = target.free_port()
+    held = re.sub(rf"\b({'|'.join(THREAD_SETTINGS)})=\S+", r"\1=1", command)
     try:
-        with Launched(command, port, bench.interrupt, dict.fromkeys(THREAD_SETTINGS, "1")):
+        with Launched(held, port, bench.interrupt, dict.fromkeys(THREAD_SETTINGS, "1")) as copy:
             probe(
                 bench.request.at_port(port), bench.interrupt, "burst", count=1, duration_s=0.0, timeout_s=10.0
             )
-            return _paired(
+            done = _paired(
                 "threads",
                 "OMP_NUM_THREADS=1 and its kin",
                 bench.slice,
                 lambda: bench.slice(port),
                 rounds,
             )
+            return done if _threads(copy.server) < _threads(server) else None
     except HeadwindError:
         return None
+
+
+def _threads(server: Server) -> int:
+    return sum(len(proc.threads(pid)) for pid in server.refresh())
 
 
 @contextmanager

@@ -47,11 +47,7 @@ def thread_oversubscription(facts: Facts) -> Cause | None:
         certainty: Certainty = "proved"
     elif bought is not None and bought < 1.05 and _computing_threads(facts) < 3 * facts.counters.server_cpus:
         return None
-    elif (
-        computes_in_parallel(facts)
-        and facts.cpu_limited
-        and _computing_threads(facts) >= 1.5 * facts.counters.server_cpus
-    ):
+    elif computes_in_parallel(facts) and facts.cpu_limited and _crowded(facts):
         certainty = "likely"
     else:
         return None
@@ -75,6 +71,14 @@ def thread_oversubscription(facts: Facts) -> Cause | None:
         f"{bought:.2f} times the throughput" if bought else "less CPU per request and steadier latency",
         "headwind diagnose with OMP_NUM_THREADS=1 in the server's environment",
     )
+
+
+def _crowded(facts: Facts) -> bool:
+    """Half as many more threads than cores; or fewer, if a request also costs far more CPU than it does alone."""
+    runnable = _computing_threads(facts) / facts.counters.server_cpus
+    alone, loaded = facts.unloaded_cpu_s, facts.cpu_per_request_s
+    dearer = loaded / alone if alone and loaded else 1.0
+    return runnable >= 1.5 or (runnable >= 1.2 and dearer >= 1.7)
 
 
 def computes_in_parallel(facts: Facts) -> bool:

@@ -99,7 +99,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "periodic_pause": ("two_kinds_of_request",),
     "blocking_in_event_loop": ("pure_delay", "accept_queue_overflow"),
     "log_backpressure": ("serial_section", "cpu_bound"),
-    "work_repeated_per_request": ("workers_below_cores", "cpu_bound"),
+    "work_repeated_per_request": ("gc_pauses", "workers_below_cores", "cpu_bound"),
     "batch_window": ("pure_delay", "serial_section", "connection_pool_limit", "rate_limited"),
     "drift": ("workers_below_cores", "cpu_bound"),
     "no_keepalive": ("cpu_bound",),

@@ -175,7 +175,7 @@ def gc_pauses(facts: Facts) -> Cause | None:
     if agent is None or not agent.wall_s:
         return None
     share = agent.gc_pause_s / agent.wall_s
-    if share < 0.08 and not (agent.gc_longest_s >= 0.08 and share >= 0.03):
+    if share < 0.15 and not (agent.gc_longest_s >= 0.08 and share >= 0.04):
         return None
     each = agent.gc_pause_s / agent.requests if agent.requests else None
     return Cause(
