@@ -69,6 +69,11 @@ def share(value: float | None) -> str:
     return f"{number(percent)} %"
 
 
+def counted(value: float, noun: str) -> str:
+    """A count with its noun: 1 -> "1 connection", 200 -> "200 connections"."""
+    return f"{number(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def size(value: float | None) -> str:
     """Bytes, 1024-based as wrk and the kernel count: 390318 -> "381 KiB"."""
     if value is None:

@@ -9,7 +9,7 @@ from headwind.analysis import percentiles
 from headwind.analysis.context import Context
 from headwind.analysis.finding import Finding
 from headwind.analysis.target import seconds_range
-from headwind.words import number, rate, seconds, share
+from headwind.words import counted, number, rate, seconds, share
 
 # Runs shorter than this rest on too few of the server's own periods (garbage collection, caches, reloads).
 SHORT_S = 10.0
@@ -45,23 +45,19 @@ def sentence(context: Context, findings: Sequence[Finding]) -> str:
     if within:
         parts.append(within)
     if context.failed:
-        parts.append(f"{share(context.failed / context.requests)} {_failures(context)}")
+        parts.append(f"{share(context.failed / context.requests)} {context.failures}")
     return f"{', '.join(parts)}{_limited(codes)}."
 
 
-def _failures(context: Context) -> str:
-    """Error answers, or failed requests where some got no answer, or the tool has one number for both."""
-    unsplit = any(warning.code == "errors_not_split" for warning in context.run.warnings)
-    return "failed requests" if unsplit or context.failed > context.status_errors else "error answers"
-
-
 def _how_much(context: Context) -> str:
-    run, at = context.run, f" at {number(context.connections)} connections" if context.connections else ""
+    run, at = context.run, f" at {counted(context.connections, 'connection')}" if context.connections else ""
     pace = f" ({rate(context.rate_per_s)}{at})" if context.rate_per_s is not None else ""
     if context.target is not None and run.requests is not None:
         answered = run.requests - context.failed
         verdict = "met" if answered >= context.target else "missed"
-        if verdict == "met" and run.errors.status is None:
+        if run.interrupted:
+            verdict = "not judged, the run was interrupted"
+        elif verdict == "met" and run.errors.status is None:
             verdict = "not judged, how many were errors is unknown"
         return f"Target {verdict}: {number(answered)} of {number(context.target)} requests{pace}"
     if context.rate_per_s is None:
@@ -143,7 +139,7 @@ def _validity(context: Context) -> Trust:
     if not context.requests:
         return Trust("valid", "no", False, "no request was answered")
     if 2 * context.failed > context.requests:
-        return Trust("valid", "no", False, f"most were {_failures(context)}")
+        return Trust("valid", "no", False, f"most were {context.failures}")
     return Trust("valid", "yes", True, "the run is whole and was answered")
 
 

@@ -19,6 +19,9 @@ LONGEST_BELIEVABLE_S = 1e7
 PRINTED_SLACK_S = 0.005
 # wrk prints three digits (`0.85ms` stands for up to 0.855 ms): a printed maximum may be 0.6 % too small.
 MAX_SLACK = 1.006
+# One wrk thread gets through some 100,000 answers a second at most when each waits for its own request (9 us of CPU
+# each, measured); several times that leaves only pipelining, whose batches Little's law does not describe.
+PIPELINED_PER_THREAD = 250_000
 _NO_ENVIRONMENT: Mapping[str, Any] = {}
 
 
@@ -59,6 +62,20 @@ class Context:
     def read(self, name: str, value: float | int | str | None, unit: str, line: str) -> Evidence:
         """Evidence read from the source; `line` names the line of wrk's report (other tools have other lines)."""
         return Evidence(name, value, unit, f"{self.where}, {line}" if self.wrk else self.where)
+
+    @property
+    def failures(self) -> str:
+        """What `failed` counts: error answers, or failed requests where some got no answer or no kinds are told."""
+        unsplit = any(warning.code == "errors_not_split" for warning in self.run.warnings)
+        return "failed requests" if unsplit or self.failed > self.status_errors else "error answers"
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether one request at a time on each connection cannot give this rate."""
+        threads = self.run.threads
+        return bool(
+            self.wrk and threads and self.rate_per_s and self.rate_per_s > PIPELINED_PER_THREAD * threads
+        )
 
     @property
     def late_share(self) -> float:
@@ -129,7 +146,7 @@ def _fill_late(context: Context) -> None:
 def _fill_closed_loop(context: Context) -> None:
     run = context.run
     context.connections = closed_loop.live_connections(run.threads, run.connections)
-    if run.rate_target_per_s is not None or (run.pipeline or 1) > 1:
+    if run.rate_target_per_s is not None or (run.pipeline or 1) > 1 or context.pipelined:
         return
     if not context.connections or not context.requests or not context.runtime_s or not run.connections:
         return

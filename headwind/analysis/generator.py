@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from headwind.analysis import usage
 from headwind.analysis.context import Context, again, quoted
-from headwind.analysis.finding import Evidence, Finding
+from headwind.analysis.finding import Certainty, Evidence, Finding
 from headwind.words import number, rate, share
 
 # A thread at this share of a core has no time left; CPU clocks of short samples are that coarse.
@@ -75,17 +75,20 @@ def same_host(context: Context) -> Iterable[Finding]:
         return
     evidence = [context.read("URL", url, "", "'Running' line")]
     told = ""
+    certainty: Certainty = "likely"  # the loopback can be a tunnel or a forwarded port
     seen = usage.of(context.samples, context.run.duration_s)
     if seen is not None and seen.role("generator"):
         cores = sum(one.cores for one in seen.role("generator"))
         evidence.append(Evidence("CPU of the generator", cores, "cores", "monitor's samples"))
         evidence.append(Evidence("cores of the machine", seen.cpus, "cores", "monitor's samples"))
+        certainty = "proved"
         told = f"; the generator took {number(cores)} of {seen.cpus} cores"
     yield Finding(
         "same_host",
         "info",
-        "proved",
-        f"Generator and server ran on one machine, and there is no network between them{told}",
+        certainty,
+        f"Generator and server {'ran' if told else 'likely ran'} on one machine, and there is no network between "
+        f"them{told}",
         tuple(evidence),
         "Read the throughput as that of the cores the generator left over, and the latency as one without a network. "
         "For an absolute figure, load from another machine.",
@@ -148,7 +151,13 @@ def generator_full(context: Context) -> Iterable[Finding]:
             yield _full_generator(context, full[0])
         return
     threads, pace = context.run.threads, context.rate_per_s
-    if not context.wrk or not threads or pace is None or pace < NEAR_LIMIT_PER_THREAD * threads:
+    if (
+        not context.wrk
+        or not threads
+        or pace is None
+        or pace < NEAR_LIMIT_PER_THREAD * threads
+        or context.pipelined
+    ):
         return
     yield Finding(
         "generator_near_limit",

@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Iterable
 
 from headwind.analysis import closed_loop, percentiles
-from headwind.analysis.context import Context, again, quoted
+from headwind.analysis.context import PIPELINED_PER_THREAD, Context, again, quoted
 from headwind.analysis.finding import Certainty, Evidence, Finding
 from headwind.analysis.target import seconds_range
-from headwind.words import number, seconds, share
+from headwind.words import number, rate, seconds, share
 
 # Above this share of late answers they are the first thing to mend: one request in a hundred.
 LATE_CRITICAL_SHARE = 0.01
@@ -136,8 +136,8 @@ def mean_beside_little(context: Context) -> Iterable[Finding]:
 def _missing_time(context: Context, evidence: list[Evidence]) -> tuple[str, str]:
     """What can explain a mean below Little's range, and what to do about it."""
     errors = context.run.errors
-    if context.cut:
-        why = f"the {number(context.cut)} late answers are not in it"
+    if context.cut and _late_can_explain(context):
+        why = f"{_the_late(context.cut)} not in it"
         told = _mean_of_late(context)
         if told is not None:
             source = "(Little's total - recorded total) / timeout"
@@ -147,7 +147,7 @@ def _missing_time(context: Context, evidence: list[Evidence]) -> tuple[str, str]
             )
             why += f" (they took about {seconds_range(*told)} each)"
         return why, "Quote the mean by Little's law, not the printed one, which covers the fast answers only."
-    if errors.timeout:
+    if errors.timeout and not context.timeouts_count_answers:
         return (
             f"the {number(errors.timeout)} timeouts, whatever this wrk counts by them, are likely not in it",
             "Give the --timeout that wrk ran with, or measure again with wrk 4 and a longer one.",
@@ -159,11 +159,32 @@ def _missing_time(context: Context, evidence: list[Evidence]) -> tuple[str, str]
             "Mend the connection errors first, then measure again.",
         )
     return (
+        f"{'more than the late answers can hold: ' if context.cut else ''}"
         "answers that never came, connections closed after each answer (keep-alive off), a pause in the script "
         "(delay), "
         "a busy wrk thread or fewer live connections than asked for take time that no latency counts",
         "Find out which: look for `Connection: close` in an answer and for delay() in the script, and watch the open "
         "connections and wrk's CPU while the run repeats.",
+    )
+
+
+def _the_late(count: int) -> str:
+    return "the 1 late answer is" if count == 1 else f"the {number(count)} late answers are"
+
+
+def _late_can_explain(context: Context) -> bool:
+    """Whether the time that is missing fits into the late answers: none of them can take longer than the run.
+
+    Synthetic samples in the printed mean only make the missing time look shorter than it is.
+    """
+    latency = context.run.latency
+    if context.little_s is None or latency is None or latency.mean_s is None or context.runtime_s is None:
+        return False
+    missing_s = context.little_s[0] * context.requests - latency.mean_s * (context.requests - context.cut)
+    # Little's law is up to a tenth high on a healthy server.
+    return (
+        missing_s - (1 - 1 / GAP_FACTOR) * context.little_s[0] * context.requests
+        <= context.cut * context.runtime_s
     )
 
 
@@ -237,13 +258,16 @@ def synthetic_samples(context: Context) -> Iterable[Finding]:
         )
 
 
+_UNLESS_PIPELINED = ", unless the script sends several requests at once (pipelining)"
+
+
 def _corrected(context: Context, printed: float, measured: float, told: str, certainty: Certainty) -> Finding:
     return Finding(
         "synthetic_samples",
         "info",
         certainty,
         f"The printed mean of {seconds(printed)} holds samples that wrk made up to correct for coordinated omission; "
-        f"{told}",
+        f"{told}{_UNLESS_PIPELINED if certainty == 'likely' else ''}",
         (
             context.read("printed mean latency", printed, "s", "'Latency' line"),
             Evidence("mean as measured, at most", measured, "s", "exact histogram, or c x runtime / (N - T)"),
@@ -266,6 +290,9 @@ def _corrected(context: Context, printed: float, measured: float, told: str, cer
 def more_than_little(context: Context) -> Iterable[Finding]:
     """Speaks when the recorded mean exceeds what the connections have time for: requests overlapped on them."""
     latency = context.run.latency
+    if context.pipelined and (context.run.pipeline or 1) == 1:
+        yield _faster_than_one_at_a_time(context)
+        return
     if (
         context.little_s is None
         or latency is None
@@ -292,6 +319,25 @@ def more_than_little(context: Context) -> Iterable[Finding]:
         ),
         "Read the latency as that of a batch of pipelined requests; browsers and most clients do not pipeline.",
         "Without pipelining the printed mean agrees with Little's law.",
+        again(context),
+        (context.index,),
+    )
+
+
+def _faster_than_one_at_a_time(context: Context) -> Finding:
+    pace, threads = context.rate_per_s or 0.0, context.run.threads or 1
+    return Finding(
+        "requests_overlap",
+        "info",
+        "likely",
+        f"Each wrk thread handled {rate(pace / threads)}, more than one can with one request at a time per connection: "
+        "the script likely sends several at once (pipelining)",
+        (
+            context.read("throughput", pace, "1/s", "'Requests/sec' line"),
+            context.read("threads", threads, "1", "'threads and connections' line"),
+        ),
+        "Read the latency as that of a batch of pipelined requests; browsers and most clients do not pipeline.",
+        f"Without pipelining one thread of wrk stays below {rate(PIPELINED_PER_THREAD)}.",
         again(context),
         (context.index,),
     )

@@ -171,11 +171,13 @@ def warm_up_s(per_second: Sequence[int]) -> int:
 
 def _warm_up(context: Context, per_second: Sequence[int], settled: int) -> Finding:
     begin, later = fmean(per_second[:settled]), median(per_second[settled:])
+    # wrk asks with all its connections from the start; other tools may begin with a few users and add more.
+    what = "a warm-up" if context.wrk else "a warm-up, or a load that was still growing,"
     return Finding(
         "warm_up_inside",
         "info",
-        "proved",
-        f"The first {seconds(float(settled))} gave {rate(begin)} instead of {rate(later)}: a warm-up is in the "
+        "likely",
+        f"The first {seconds(float(settled))} gave {rate(begin)} instead of {rate(later)}: {what} is in the "
         "measurement",
         (
             Evidence("throughput at the beginning", begin, "1/s", "time line"),

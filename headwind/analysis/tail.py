@@ -38,7 +38,7 @@ def tail(context: Context) -> Iterable[Finding]:
         "long_tail",
         "warning" if high.low_s >= LONG_S else "info",
         "proved",
-        f"One answer in a hundred takes {_at_least(high)} or longer: {number(factor)} times the median "
+        f"One answer in a hundred takes {seconds(high.low_s)} or longer: {number(factor)} times the median "
         f"({_at_most(median)}) or more",
         (
             Evidence("p99, at least", high.low_s, "s", f"{context.where}, {high.source}"),
@@ -120,10 +120,6 @@ def split_in_two(histogram: Histogram) -> tuple[float, float, float] | None:
 
 def _middle(index: int) -> float:
     return float(2 ** ((index + 0.5) / _BINS_PER_DOUBLING)) / 1e6
-
-
-def _at_least(bounds: Bounds) -> str:
-    return seconds(bounds.low_s) if bounds.known else f"at least {seconds(bounds.low_s)}"
 
 
 def _at_most(bounds: Bounds) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from headwind.analysis.context import LONGEST_BELIEVABLE_S, Context, again
@@ -84,6 +85,9 @@ def short(context: Context) -> Iterable[Finding]:
     few = context.requests < ANSWERS_ABOVE * 100
     if duration >= SHORT_S and not few:
         return
+    enough_s = 30.0
+    if few:
+        enough_s = max(enough_s, math.ceil(duration * ANSWERS_ABOVE * 100 / context.requests))
     reason = f"{seconds(duration)} and {number(context.requests)} answers"
     what = (
         f"fewer than {ANSWERS_ABOVE} answers lie above p99"
@@ -94,14 +98,16 @@ def short(context: Context) -> Iterable[Finding]:
         "run_short",
         "info",
         "proved",
-        f"The run is short ({reason}): {what}",
+        f"The run is short ({reason}): {what}"
+        if duration < SHORT_S
+        else f"The run has few answers ({reason}): {what}",
         (
             context.read("duration", duration, "s", "'requests in' line"),
             context.read("answered requests", context.requests, "1", "'requests in' line"),
             Evidence("answers above p99", context.requests / 100, "1", "requests / 100"),
         ),
-        "Measure for at least 30 s before a percentile or a comparison is quoted.",
+        f"Measure for at least {seconds(enough_s)} before a percentile or a comparison is quoted.",
         "Rate and percentiles of repeated runs then agree more closely.",
-        again(context, duration_s=max(30.0, duration)),
+        again(context, duration_s=max(enough_s, duration)),
         (context.index,),
     )
