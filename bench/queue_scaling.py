@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Always 0: the report says what scaling bought."""
     parser = argparse.ArgumentParser(prog="python -m bench.queue_scaling", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=int, default=4)
     options = parser.parse_args(argv)
     rows: list[dict[str, object]] = []
     for name, override in MODELS.items():

@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 if every bar held, else 3."""
     parser = argparse.ArgumentParser(prog="python -m bench serving", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=int, default=4, help="of each load; wrk takes whole ones")
     parser.add_argument("--connections", type=int, nargs="+", default=[200, 8, 1])
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)

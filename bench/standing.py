@@ -222,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code 0 if everything held, else 3."""
     parser = argparse.ArgumentParser(prog="python -m bench standing", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30, help="seconds of overload")
-    parser.add_argument("--short", type=float, default=4, help="seconds of each of the other loads")
+    parser.add_argument("--short", type=int, default=4, help="seconds of each of the other loads")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(argv)
     with quiet_machine():

@@ -23,7 +23,9 @@ def section(name: str) -> str:
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     machine = result["machine"]
     where = f"`python -m bench.{name}`, {result['at'][:10]}, commit {str(result['commit'])[:9]}, "
-    where += f"{machine.get('cpu_model') or machine.get('cpu') or 'processor unknown'}, {machine.get('cores')} cores."
+    where += f"{machine['cpu']}, {machine['cpus']} cores"
+    # The load average when it ended: on a machine that others use too, ratios tell more than rates.
+    where += f", load average {machine['load_average'][0]:.1f} at the end."
     parts = [where + "\n", *(table(rows) for rows in alike(result["rows"]))]
     if result.get("bars"):
         parts.append(table(result["bars"]))
