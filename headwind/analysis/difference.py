@@ -268,6 +268,8 @@ def _readings(sides: Sequence[Side]) -> Iterator[str]:
     """How far up the percentiles carry weight, and what throughput says under think times."""
     for one in sides:
         requests = one.context.requests
+        if one.context.cut and not one.run.histogram:
+            continue  # its late answers hide the percentiles that this would speak of
         if requests and requests < ANSWERS_ABOVE * 10_000 and "99.99" in one.percentiles:
             top = max(
                 (p for p in PERCENTILES[:-1] if requests * (1 - p / 100) >= ANSWERS_ABOVE), default=None

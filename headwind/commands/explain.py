@@ -197,6 +197,11 @@ def asked_gates(options: argparse.Namespace) -> tuple[int | None, list[gates.Obj
     """The target and the objectives of the options and of the file they name; raises UsageError."""
     if options.target is not None and options.target <= 0:
         raise UsageError("--target takes a number of requests above 0.")
+    files = [text for text in options.slo if text.lower().endswith((".yaml", ".yml", ".json"))]
+    if files:
+        raise UsageError(
+            f"{files[0]!r} is a file, and --slo takes one objective; give it as --gates {files[0]}."
+        )
     objectives = [gates.parse(text) for text in options.slo]
     target: int | None = options.target
     if options.gates:

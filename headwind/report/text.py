@@ -140,8 +140,11 @@ def _table(runs: Sequence[Mapping[str, Any]], width: int) -> list[str]:
 
 
 def _gates(gates: Sequence[Mapping[str, Any]], paint: _Painter, width: int, *, many: bool) -> Iterator[str]:
-    if len(gates) > SHOWN_GATES:
+    if many and len(gates) > SHOWN_GATES:
         yield from _counted_gates(gates, paint)
+        return
+    if len(gates) > SHOWN_GATES:
+        yield from _one_line_gates(gates, paint, width)
         return
     for gate in gates:
         run = f"run {gate['run'] + 1}: " if many else ""
@@ -151,9 +154,16 @@ def _gates(gates: Sequence[Mapping[str, Any]], paint: _Painter, width: int, *, m
         yield from (" " * _INDENT + line for line in rest)
 
 
+def _one_line_gates(gates: Sequence[Mapping[str, Any]], paint: _Painter, width: int) -> Iterator[str]:
+    """Every gate of one run on a line of its own: none may hide, since one of them decides the exit code."""
+    for gate in gates:
+        mark = paint(_COLOURS[gate["outcome"]], f"{_MARKS[gate['outcome']]:<{_INDENT - 2}}")
+        yield f"  {mark}{_short(clean(gate['reason']), width - _INDENT)}"
+
+
 def _counted_gates(gates: Sequence[Mapping[str, Any]], paint: _Painter) -> Iterator[str]:
-    """One line per objective where there are too many runs to show each."""
-    for asked in list(dict.fromkeys(gate["gate"] for gate in gates))[:SHOWN_GATES]:
+    """One line per objective where there are too many runs to show each: all of them, none may hide a failure."""
+    for asked in dict.fromkeys(gate["gate"] for gate in gates):
         outcomes = [gate["outcome"] for gate in gates if gate["gate"] == asked]
         worst = next(outcome for outcome in ("failed", "not_judged", "held") if outcome in outcomes)
         counts = [f"{_MARKS[name].lower()} {outcomes.count(name)}" for name in _MARKS if name in outcomes]

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from headwind.analysis import answer, context, rules
+from headwind.analysis import answer, context, difference, rules
 from headwind.analysis.finding import Finding
+from headwind.cli import main
 from headwind.report import document, text
 from headwind.run import Errors, Latency, ReadWarning, Run
 from tests.analysis.runs import HEALTHY, SLOW, healthy, slow
@@ -134,3 +135,26 @@ def test_the_mean_by_littles_law_stands_beside_a_printed_one_that_leaves_time_ou
     shown = text.render(document.build([SLOW], source="wrk.txt", target=50_000))
     assert "printed   mean 1.46 s (3.12 to 3.24 s by Little's law), max 2 s" in shown
     assert "Little" not in text.render(document.build([HEALTHY], source="wrk.txt"))
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_no_gate_is_left_out_of_the_text_however_many_were_asked(runs: int) -> None:
+    asked = ["p50<1s", "p90<1s", "rps>1", "errors<1%", "mean<1s", "p99<1ms"]
+    shown = text.render(document.build([HEALTHY] * runs, source="wrk.txt", slos=asked))
+    for objective in asked:
+        assert f" {objective}: " in shown
+    assert "FAILED    p99<1ms" in shown
+
+
+def test_diff_rests_no_percentile_on_answers_that_are_not_in_the_figures() -> None:
+    labels = [difference.side(run, "wrk.txt", label, 0) for run, label in ((HEALTHY, "a"), (SLOW, "b"))]
+    notes = " ".join(difference.compare(labels, max_regression=None)["notes"])
+    assert "a: of 58,594 answers, p99.9 is the highest" in notes
+    assert "b: of" not in notes
+
+
+def test_a_file_of_objectives_given_as_one_is_told_the_right_option(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["explain", "wrk.txt", "--slo", "gates.yaml"]) == 2
+    assert "give it as --gates gates.yaml" in capsys.readouterr().err
