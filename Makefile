@@ -118,15 +118,17 @@ $(VENV)/dev: requirements-dev.txt
 	@$(call install,requirements-dev.txt)
 	@touch $(VENV)/stress
 
+# A Ctrl-C may come while .venv is half made: one without a working pip is made anew, and pip goes on where it was.
 define install
-if [ ! -x $(PY) ]; then \
+trap 'echo "make: interrupted while installing; the same command goes on from here." >&2; exit 130' INT; \
+echo "installing $(1) into $(VENV) ..." >&2; \
+if ! $(PY) -m pip --version >/dev/null 2>&1; then \
   for name in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
     if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$name; break; fi; done; \
   if [ -z "$${found:-}" ]; then \
     echo 'make: no Python 3.11 or later on PATH; install one (apt install python3, brew install python).' >&2; exit 6; fi; \
-  $$found -m venv $(VENV) || { rm -rf $(VENV); \
-    echo 'make: Python cannot make a virtual environment; on Debian: apt install python3-venv' >&2; exit 6; }; fi
-echo "installing $(1) into $(VENV) ..." >&2
-$(PY) -m pip install -qq --require-hashes -r $(1)
+  said=$$($$found -m venv --clear $(VENV) 2>&1) || { rm -rf $(VENV); echo "$$said" | tail -n 1 >&2; \
+    echo 'make: Python cannot make a virtual environment; on Debian: apt install python3-venv' >&2; exit 6; }; fi; \
+$(PY) -m pip install -qq --require-hashes -r $(1); \
 touch $@
 endef

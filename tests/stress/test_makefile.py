@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
+import venv
 from pathlib import Path
 
 import pytest
@@ -78,3 +83,40 @@ def test_help_lists_every_target() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {"stress", "test", "compare", "capacity", "diagnose", "serve", "train", "clean"} <= set(targets)
     assert all(f"make {target} " in said for target in targets)
+
+
+def test_an_environment_cut_short_is_made_again(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    # What Ctrl-C leaves of `python -m venv`: an interpreter without pip.
+    venv.create(tmp_path / ".venv", symlinks=True, with_pip=False)
+    command = [MAKE or "make", "stress-env", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / ".venv" / "stress").exists()
+
+
+def test_ctrl_c_while_installing_is_one_sentence(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    slow = tmp_path / "slow-python"
+    slow.write_text(
+        '#!/bin/sh\n[ "$1" = -c ] || { touch began; exec "$REAL" -c "import time; time.sleep(60)"; }\n'
+    )
+    slow.chmod(0o755)
+    process = subprocess.Popen(
+        [MAKE or "make", "stress-env", f"PYTHON={slow}"],
+        cwd=tmp_path,
+        env={**os.environ, "REAL": sys.executable},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 20
+    while not (tmp_path / "began").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.5)  # until the interpreter can be interrupted as the real one
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, said = process.communicate(timeout=20)
+    assert "interrupted while installing" in said
+    assert "Traceback" not in said
