@@ -118,15 +118,18 @@ def plan_of(options: argparse.Namespace, *, url: str | None = None) -> Plan:
         raise UsageError(
             "nothing to load; give --url of a running server, or --command '... {port}' to start one."
         )
-    planned = None
+    planned, connections = None, options.connections
+    if connections is None:  # a 0 is refused by the plan
+        connections = DEFAULT_CONNECTIONS if options.rate is None else schedule.DEFAULT_CONNECTIONS
     if options.rate is not None:
-        planned = Schedule(options.rate, options.arrival, options.seed or schedule.new_seed())
+        seed = schedule.new_seed() if options.seed is None else options.seed
+        planned = Schedule(options.rate, options.arrival, seed)
     return Plan(
         url=options.url or url or "http://127.0.0.1:{port}/",
         command=options.server_command,
         traffic=_traffic(options),
         threads=options.threads,
-        connections=options.connections or (schedule.DEFAULT_CONNECTIONS if planned else DEFAULT_CONNECTIONS),
+        connections=connections,
         duration_s=whole_seconds(options.duration, "--duration"),
         timeout_s=whole_seconds(options.timeout, "--timeout"),
         late_s=duration(options.late),

@@ -12,6 +12,7 @@ from headwind.errors import UsageError
 from headwind.stress.schedule import Arrival
 
 DEFAULT_CONNECTIONS = 200
+_MAX_PORT = 65_535
 DEFAULT_TIMEOUT_S = 30  # far above the default lateness: nothing that matters is cut off
 DEFAULT_LATE_S = 2.0  # wrk's own default timeout, which published results silently use
 _MIX = re.compile(
@@ -86,11 +87,23 @@ class Plan:
                 f"late answers ({self.late_s:g} s) are counted among those that wrk still records, so --timeout "
                 f"({self.timeout_s} s) must be longer than --late."
             )
-        parts = urllib.parse.urlsplit(self.url.replace("{port}", "80"))
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(
-                f"{self.url!r} is no URL to load; it starts with http:// or https:// and a host."
-            )
+        _check_url(self.url)
+        if self.port is not None and not 1 <= self.port <= _MAX_PORT:
+            raise UsageError(f"{self.port} is no port; --port takes 1 to {_MAX_PORT}.")
+
+
+def _check_url(url: str) -> None:
+    """Raise UsageError for what cannot be loaded; only reading `port` shows that the standard library refuses it."""
+    try:
+        parts = urllib.parse.urlsplit(url.replace("{port}", "80"))
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise UsageError(
+            f"{url!r} is no URL to load; it starts with http:// or https:// and a host, and its port, if any, "
+            f"is 1 to {_MAX_PORT}."
+        )
 
 
 def parse_mix(text: str) -> Traffic:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
 
 import pytest
@@ -85,25 +84,33 @@ def test_help_lists_every_target() -> None:
     assert all(f"make {target} " in said for target in targets)
 
 
+def program(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return path
+
+
 def test_an_environment_cut_short_is_made_again(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").touch()
-    # What Ctrl-C leaves of `python -m venv`: an interpreter without pip.
-    venv.create(tmp_path / ".venv", symlinks=True, with_pip=False)
-    command = [MAKE or "make", "stress-env", f"PYTHON={sys.executable}"]
+    # What Ctrl-C leaves of `python -m venv`: an interpreter that has no pip.
+    program(tmp_path / ".venv" / "bin" / "python", "exit 1")
+    whole = program(tmp_path / "whole", 'echo "$@" >> pip-calls')
+    making = f'case "$*" in *venv*) echo "$@" > venv-call; cp {whole} .venv/bin/python;; esac'
+    command = [MAKE or "make", "stress-env", f"PYTHON={program(tmp_path / 'python', making)}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "venv-call").read_text() == "-m venv --clear .venv\n"
+    assert "-m pip install" in (tmp_path / "pip-calls").read_text()
     assert (tmp_path / ".venv" / "stress").exists()
 
 
 def test_ctrl_c_while_installing_is_one_sentence(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").touch()
-    slow = tmp_path / "slow-python"
-    slow.write_text(
-        '#!/bin/sh\n[ "$1" = -c ] || { touch began; exec "$REAL" -c "import time; time.sleep(60)"; }\n'
-    )
-    slow.chmod(0o755)
+    begins = '[ "$1" = -c ] || { touch began; exec "$REAL" -c "import time; time.sleep(60)"; }'
+    slow = program(tmp_path / "slow-python", begins)
     process = subprocess.Popen(
         [MAKE or "make", "stress-env", f"PYTHON={slow}"],
         cwd=tmp_path,

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headwind.cli import parser
+from headwind.commands.loading import plan_of
 from headwind.errors import UsageError
 from headwind.stress.plan import Plan, Traffic, parse_mix, shares
 
@@ -64,8 +66,19 @@ def test_a_wrong_mix_says_what_one_looks_like(text: str) -> None:
         {"late_s": 30.0},
         {"url": "localhost:8000"},
         {"url": "ftp://localhost/"},
+        {"url": "http://localhost:99999/"},
+        {"url": "http://localhost:abc/"},
+        {"url": "http://[::1/"},
+        {"port": 0},
+        {"port": 70_000},
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         Plan(**{"url": "http://localhost/", **wrong})  # type: ignore[arg-type]
+
+
+def test_a_connection_count_of_zero_is_refused_and_not_taken_for_the_default() -> None:
+    words = ["run", "--url", "http://localhost/", "--connections", "0"]
+    with pytest.raises(UsageError, match="connections must be at least 1"):
+        plan_of(parser("run").parse_args(words))
