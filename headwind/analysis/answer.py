@@ -59,6 +59,8 @@ def _how_much(context: Context) -> str:
             verdict = "not judged, the run was interrupted"
         elif verdict == "met" and run.errors.status is None:
             verdict = "not judged, how many were errors is unknown"
+        if verdict == "missed" and run.interrupted:
+            verdict = "not judged, the run was interrupted"
         return f"Target {verdict}: {number(answered)} of {number(context.target)} requests{pace}"
     if context.rate_per_s is None:
         return f"{number(run.requests)} requests"

@@ -36,8 +36,9 @@ def execute(options: argparse.Namespace) -> int:
         return patterns.execute(options)
     if options.against or options.shorten != 1:
         raise UsageError("--against and --shorten belong to a load pattern; name one with --profile FILE.")
-    wanted, objectives = asked_gates(options)
+    # The plan first: `make` works the target out of the duration, and a wrong one is to be called that.
     plan = plan_of(options)
+    wanted, objectives = asked_gates(options)
     again = again_command(options)
     if options.dry_run:
         describe(plan, options, again)

@@ -123,7 +123,7 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
     "target_met": ([Case(HEALTHY, 58_594)], [Case(HEALTHY, 58_595), HEALTHY]),
     "target_missed": (
         [Case(HEALTHY, 58_595), Case(healthy(errors=errors(status=10_000)), 50_000)],
-        [Case(HEALTHY, 58_594), HEALTHY],
+        [Case(HEALTHY, 58_594), Case(healthy(interrupted=True), 58_595), HEALTHY],
     ),
     "no_answers": (
         [healthy(requests=0, requests_per_s=0.0, latency=None)],
@@ -499,3 +499,9 @@ def test_the_answer_is_one_sentence_that_says_what_limits(told: str) -> None:
     assert told in sentence
     assert sentence.endswith(".")
     assert ". " not in sentence
+
+
+def test_a_target_that_an_interrupted_run_did_not_reach_is_not_called_missed() -> None:
+    case = Case(healthy(interrupted=True), 58_595)
+    told = answer.sentence(of(case), judged(case))
+    assert told.startswith("Target not judged, the run was interrupted: 58,594 of 58,595 requests")

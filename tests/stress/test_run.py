@@ -408,6 +408,7 @@ def test_another_machine_is_not_loaded_without_consent(headwind: Headwind) -> No
         (["--url", "http://127.0.0.1:1/", "--duration", "1500ms"], "whole seconds"),
         (["--url", "http://127.0.0.1:1/", "--script", "none.lua"], "none.lua"),
         (["--url", "http://127.0.0.1:1/", "--header", "nonsense"], "Name: value"),
+        (["--url", "http://127.0.0.1:1/", "--duration", "x", "--target", "0"], "'x' is no duration"),
         (["--url", "http://127.0.0.1:1/", "--mix", "GET /", "--script", "x.lua"], "--mix"),
     ],
 )
