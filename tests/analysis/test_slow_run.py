@@ -9,8 +9,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from headwind.histogram import from_counts
 from headwind.report import document, text
-from tests.analysis.runs import HEALTHY, SLOW
+from tests.analysis.runs import HEALTHY, SLOW, healthy
+
+EXACT = healthy(
+    timeout_s=2.0,
+    histogram=from_counts({150_000: 50_000, 900_000: 8_000}, late=594, limit_us=2_000_000),
+)
 
 
 @pytest.fixture
@@ -87,7 +93,7 @@ def test_a_healthy_run_raises_no_warning() -> None:
     assert built["answer"].startswith("Target met: 58,594 of 50,000 requests")
 
 
-@pytest.mark.parametrize("run", [SLOW, HEALTHY])
+@pytest.mark.parametrize("run", [SLOW, HEALTHY, EXACT])
 def test_the_document_follows_its_schema(run: Any) -> None:
     schema = json.loads(files("headwind.report").joinpath("schemas/run.schema.json").read_text())
     built = document.build([run], source="wrk.txt", target=50_000, slos=["p99<250ms", "errors<0.1%"])

@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import psutil
 import pytest
 
@@ -133,6 +135,8 @@ def test_a_run_leaves_its_folder_and_prints_the_verdict(headwind: Headwind) -> N
         "wrk.txt", "run.json", "environment.json", "exact.jsonl", "samples.jsonl", "report.html", "report.md",
     }  # fmt: skip
     assert not {name for name in files if name.startswith(("exact-", "wrk-", "."))}
+    schema = json.loads(files_of("headwind.report").joinpath("schemas/run.schema.json").read_text())
+    jsonschema.validate(headwind.json("run.json"), schema)
     (run,) = headwind.json("run.json")["runs"]
     assert run["requests"] > 100
     assert run["timeout_s"] == 30
