@@ -94,6 +94,10 @@ _LIMITS = (
     ("worker_died", "server processes ended during the load: read the server's log"),
     ("generator_limited", "limited by the load generator, not by the server: give it more threads"),
     ("noisy_host", "a lower bound, since others used this machine: measure again when it is quiet"),
+    (
+        "generator_late",
+        "latency not the server's alone, since the generator itself sent late: give it a quiet machine",
+    ),
     ("no_keepalive", "each connection is closed after its answer: switch keep-alive on"),
     ("one_busy_worker", "limited by one full server process beside idle cores: add a worker"),
     (
@@ -140,6 +144,8 @@ def _validity(context: Context) -> Trust:
         return Trust("valid", "no", False, "the text ends inside the run")
     if not context.requests:
         return Trust("valid", "no", False, "no request was answered")
+    if context.generator_late:
+        return Trust("valid", "no", False, "the generator itself sent late, and its lag is in the latency")
     if 2 * context.failed > context.requests:
         return Trust("valid", "no", False, f"most were {context.failures}")
     return Trust("valid", "yes", True, "the run is whole and was answered")

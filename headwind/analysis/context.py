@@ -70,6 +70,11 @@ class Context:
         return "failed requests" if unsplit or self.failed > self.status_errors else "error answers"
 
     @property
+    def generator_late(self) -> bool:
+        """Whether the generator itself sent behind its schedule with connections free: its lag is in the latency."""
+        return any(warning.code == "generator_late" for warning in self.run.warnings)
+
+    @property
     def pipelined(self) -> bool:
         """Whether one request at a time on each connection cannot give this rate."""
         threads = self.run.threads

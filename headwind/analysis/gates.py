@@ -180,6 +180,9 @@ def _judge(context: Context, objective: Objective) -> Gate:
             why = f"{wrong} of the requests failed, and it would judge failures"
         return _not_judged(context, objective, why)
     low, high, reason = bounds(context, objective)
+    if context.generator_late and objective.unit == "s":
+        # The generator's own lag is in the figure: the server's is at most that, and may be anything below.
+        low, reason = 0.0, f"{reason}; the generator itself sent late, which is in it"
     certain_low, certain_high = objective.holds(low), objective.holds(high)
     known = low == high
     outcome: Outcome = "not_judged"

@@ -45,6 +45,25 @@ def connections_rounded(context: Context) -> Iterable[Finding]:
     )
 
 
+def sent_late(context: Context) -> Iterable[Finding]:
+    """Speaks when a scheduled generator sent behind its schedule while a connection was free."""
+    if not context.generator_late:
+        return
+    told = next(one.message for one in context.run.warnings if one.code == "generator_late")
+    yield Finding(
+        "generator_late",
+        "warning",
+        "proved",
+        "The generator itself sent late with connections free, so these latencies are not the server's alone",
+        (context.read("the reader's warning", told, "", "the schedule's times of every request"),),
+        "Measure again from a quiet machine, or at a lower rate. Until then take a latency as an upper bound of the "
+        "server's.",
+        "Every request is then sent within 3 ms of the time it is due.",
+        again(context),
+        (context.index,),
+    )
+
+
 def not_delivered(context: Context) -> Iterable[Finding]:
     """Speaks when a scheduled rate was not reached."""
     wanted, got = context.run.rate_target_per_s, context.rate_per_s

@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     errors.connect_errors,
     errors.write_errors,
     generator.generator_full,
+    generator.sent_late,
     generator.not_delivered,
     generator.no_keepalive,
     resources.resources,

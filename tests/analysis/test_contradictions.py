@@ -158,3 +158,12 @@ def test_a_file_of_objectives_given_as_one_is_told_the_right_option(
 ) -> None:
     assert main(["explain", "wrk.txt", "--slo", "gates.yaml"]) == 2
     assert "give it as --gates gates.yaml" in capsys.readouterr().err
+
+
+def test_a_latency_with_the_generators_own_lag_in_it_can_hold_but_not_fail_an_objective() -> None:
+    late = healthy(warnings=(ReadWarning("generator_late", "p99 168.3 ms with connections free"),))
+    built = document.build([late], source="wrk.txt", slos=["p99<250ms", "p99<50ms", "rps>1000"])
+    assert [gate["outcome"] for gate in built["gates"]] == ["held", "not_judged", "held"]
+    assert "the generator itself sent late" in built["answer"]
+    sound = document.build([HEALTHY], source="wrk.txt", slos=["p99<50ms"])
+    assert [gate["outcome"] for gate in sound["gates"]] == ["failed"]

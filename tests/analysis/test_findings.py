@@ -14,7 +14,7 @@ from headwind.analysis import answer, context, rules
 from headwind.analysis.excluded import excluded
 from headwind.analysis.finding import Finding
 from headwind.histogram import from_counts
-from headwind.run import Errors, Latency, Run, ThreadRate
+from headwind.run import Errors, Latency, ReadWarning, Run, ThreadRate
 from headwind.samples import Sample, Timeline
 from tests.analysis.runs import HEALTHY, SLOW, healthy, slow
 from tests.analysis.watched import HEALTHY_PROCESSES, MASTER, MIB, WRK, Process, watched
@@ -251,6 +251,10 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
     "load_not_delivered": (
         [Run("wrk2", requests=1000, requests_per_s=900.0, rate_target_per_s=1000.0)],
         [Run("wrk2", requests=1000, requests_per_s=990.0, rate_target_per_s=1000.0), HEALTHY],
+    ),
+    "generator_late": (
+        [healthy(warnings=(ReadWarning("generator_late", "p99 168.3 ms with connections free"),))],
+        [HEALTHY, healthy(warnings=(ReadWarning("latency_from_send", "counts from the send"),))],
     ),
     "same_host": (
         [HEALTHY, healthy(url="http://127.0.0.1/"), healthy(url="http://[::1]:80/")],
