@@ -7,6 +7,7 @@ dynamic page does by itself; "Non-2xx responses" counts redirects too. A time-ou
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from headwind.formats.documents import amount, whole
@@ -45,12 +46,12 @@ _LABELS = labels(
         "per_request": r"Time per request:",
         "transfer": r"Transfer rate:",
         "times": r"Connection Times \(ms\)",
-        "row": r"Total:(?=\s+[0-9]+\s+[0-9])",
+        "row": r"Total:(?=[\s|]+[0-9]+[\s|]+[0-9])",  # "|": people make Markdown tables of it
         "percentages": r"Percentage of the requests served within a certain time \(ms\)",
     }
 )
 _REPEATS = ("progress", "per_request")
-_PERCENTILE = re.compile(r"\W*([0-9]{1,3})%\s+([0-9]{1,15})(?=\s|$|\\)")
+_PERCENTILE = re.compile(r"\W*([0-9]{1,3})%[\s|]+([0-9]{1,15})(?=\s|$|\\)")
 _BREAKDOWN = re.compile(r"(Connect|Receive|Length|Exceptions): ([0-9]{1,18})(?=[,)])")
 
 
@@ -62,8 +63,27 @@ def recognises(text: str) -> bool:
 def read(text: str, source: str) -> list[Run]:
     """The runs of ab in the text."""
     readable = plain(text)
-    found = (_from_text(block, readable) for block in blocks(fields(readable, _LABELS), _LABELS, _REPEATS))
+    found = (_from_text(block, readable) for block in _runs(readable))
     return [run for run in found if run is not None]
+
+
+def _runs(text: str) -> Iterator[list[Field]]:
+    """The fields run by run; a rate that was moved to the front of its own run stays with it."""
+    alone: list[Field] = []
+    for block in blocks(fields(text, _LABELS), _LABELS, _REPEATS):
+        names = {field.name for field in block}
+        if alone and not (
+            "rate" not in names >= {"taken", "complete"} and block[0].line == alone[-1].line + 1
+        ):
+            yield alone
+            alone = []
+        if not alone and names == {"rate"}:
+            alone = block
+        else:
+            yield [*alone, *block]
+            alone = []
+    if alone:
+        yield alone
 
 
 def _from_text(block: list[Field], text: str) -> Run | None:
@@ -144,9 +164,9 @@ def _url(block: list[Field]) -> str | None:
 
 def _latency(block: list[Field], text: str) -> Latency | None:
     total = first(block, "row")
-    cells = [amount(word) for word in total.words] if total else []
+    cells = [amount(word) for word in total.words if word != "|"] if total else []
     heading = first(block, "times")
-    columns = next(following(text, heading), "").split() if heading else []
+    columns = next(following(text, heading), "").replace("|", " ").split() if heading else []
     # "min mean[+/-sd] median max"; with -S "min avg max".
     short = len(columns) == 3 or (len(cells) == 3 and not columns)
     names = ("min", "mean", "max") if short else ("min", "mean", "sd", "median", "max")
@@ -172,6 +192,8 @@ def _percentiles(block: list[Field], text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for number, line in enumerate(rows):
         match = _PERCENTILE.match(line)
+        if match is None and not found and line.count("|") > 1:
+            continue  # the heading of a Markdown table
         if match is None or (number == len(rows) - 1 and "(longest" not in line):
             break
         value = _milliseconds(amount(match[2]))

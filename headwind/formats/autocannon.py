@@ -23,7 +23,7 @@ _LABELS = labels(
         "connections": r"connections(?<=[0-9] connections)(?=\s|$|\\)",
         "workers": r"workers(?<=[0-9] workers)(?=\s|$|\\)",
         "heading": r"Stat\s+(?=\u2502 (?!1%)|Avg)",
-        "latency": r"Latency(?: \(ms\))?\s*(?=\u2502|\s[0-9.]+\s)",
+        "latency": r"Latency(?: \(ms\))?\s*(?=\u2502|\s[0-9.]+\s|\sNaN\s)",
         "heading_2": r"Stat\s+(?=\u2502 1%)",
         "rate": r"Req/Sec\s*(?=\u2502|\s[0-9.,]+\s)",
         "bytes": r"Bytes/Sec\s*(?=\u2502|\s[0-9.]+\s)",
@@ -42,6 +42,9 @@ _NON_2XX = re.compile(r" ([0-9]{1,18}) non 2xx responses")
 _TOTAL = re.compile(r" ([0-9.]+)s, (\S+) ([kMGTP]?B) read")
 _TIMEOUTS = re.compile(r"\(([0-9]{1,15})(k?) timeouts\)")
 _KEY = re.compile(r"p([0-9]+(?:_[0-9]+)?)")
+_OLD_CELL = re.compile(
+    r"NaN|[0-9][0-9.,]*(?: [kMGTP]?B)?"
+)  # the first versions may leave one space between cells
 _SI = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15}
 _OLD_KEYS = {"999": 99.9, "9999": 99.99, "99999": 99.999}
 
@@ -185,11 +188,17 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     )
     if run.bytes_read == 0:
         run = replace(run, requests=0)
-    if run.requests == 0 or not (run.requests_per_s or (run.latency and run.latency.max_s)):
+    nothing_recorded = cells["latency"].get("Avg") == "NaN"
+    if (
+        nothing_recorded
+        or run.requests == 0
+        or not (run.requests_per_s or (run.latency and run.latency.max_s))
+    ):
         run = replace(run, latency=None)
     run = replace(run, complete=ended is not None and run.requests_per_s is not None)
     sent = _number(total) if total else ""
-    return _warned(run, sent if requests is None or (sent.endswith("k") and not codes) else None)
+    exact = bool(codes) or first(block, "classes") is not None
+    return _warned(run, sent if requests is None or (sent.endswith("k") and not exact) else None)
 
 
 def _pipelining(connections: Field | None) -> int | None:
@@ -207,7 +216,7 @@ def _cells(field: Field, headings: list[Field]) -> dict[str, str]:
         names, values = above.split("\u2502"), field.rest.split("\u2502")
         names, values = names[1:], values[1:]
     else:  # "Stat  Avg  Stdev  Max" of the first versions
-        names, values = above.split(), re.split(r"\s{2,}", field.rest.strip())
+        names, values = above.split(), _OLD_CELL.findall(field.rest)
     return {name.strip(): value.strip() for name, value in zip(names, values, strict=False)}
 
 

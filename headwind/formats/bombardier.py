@@ -108,6 +108,8 @@ def _from_json(document: Document) -> Run:
         else None,
         errors=errors,
     )
+    if not document.complete:
+        run = run.warn("cut", "Parts of bombardier's JSON are missing here; what they would say is null.")
     return _warned(run, unknown, None)
 
 

@@ -121,8 +121,11 @@ def _from_json(document: Document) -> Run:
             },
         ),
         errors=_errors(codes) if code_counts is not None else Errors(),
-        status_codes=status_codes(codes) if code_counts is not None else None,
+        # The codes of gRPC and TCP runs ("SERVING", "1") are none of HTTP.
+        status_codes=(status_codes(codes) or None) if code_counts is not None else None,
     )
+    if not document.complete:
+        run = run.warn("cut", "Parts of fortio's JSON are missing here; what they would say is null.")
     if lasted is not None and lasted < _SHORTEST_NS:
         run = run.warn(
             "impossible_duration",

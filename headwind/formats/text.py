@@ -7,12 +7,16 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
-# CSI sequences (colours, cursor), OSC (titles, links), the two-byte escapes, and CSI as `cat -v` shows it.
+# CSI sequences (colours, cursor), OSC (titles, links), the other strings (Buildkite's time stamps are APC), the two-byte
+# escapes, and CSI as `cat -v` shows it.
 _ESCAPES = re.compile(
-    r"(?:\x1b|\u241b)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\^_])"
+    r"(?:\x1b|\u241b)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"
+    r"|[PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
     r"|\x9b[0-?]*[ -/]*[@-~]|\^\[\[[0-9;?]*[A-Za-z]"
 )
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
 _ASCII_CONTROLS = bytes({*range(32), 127} - set(b"\t\n"))
 _SPACES = re.compile(r"[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")

@@ -96,6 +96,8 @@ def _from_json(document: Document) -> Run:
         errors=_errors(codes, messages, complete=document.complete),
         status_codes=None if codes is None else status_codes(codes),
     )
+    if not document.complete:
+        run = run.warn("cut", "Parts of vegeta's JSON are missing here; what they would say is null.")
     return _warned(run, number(report.get("throughput")), messages)
 
 

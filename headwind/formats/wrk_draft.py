@@ -173,7 +173,9 @@ def _is_row(draft: Draft, item: Item, tokens: list[str]) -> bool:
     """Prose says "Latency 771.93us"; wrk's row has all its columns, the last of them maybe wrapped to another line,
     unless the text ends in it."""
     if not draft.has_stats:
-        return len(tokens) >= len(draft.columns)
+        # Other tools print four durations in a row (plow: min, mean, deviation, max); wrk's last column is a share.
+        last = len(draft.columns) - 1
+        return len(tokens) > last and tokens[last].endswith("%")
     return len(tokens) >= len(draft.columns) - 1 or item.cut_at is not None
 
 
@@ -222,7 +224,8 @@ def _requests(draft: Draft, item: Item) -> bool:
     if len(decimals) > 3 or (item.match["read"] is None and not in_report):
         return False
     draft.has_totals = True
-    draft.requests = item.text("requests")
+    requests = item.text("requests")
+    draft.requests = requests and requests.replace(",", "")
     draft.runtime = runtime if runtime.endswith("s") else item.text("runtime")
     draft.read = item.match["bytes"]
     return True
@@ -241,7 +244,7 @@ def _status(draft: Draft, item: Item) -> bool:
 
 
 def _per_second(draft: Draft, item: Item) -> bool:
-    figure = item.match["per_second"]
+    figure = item.match["per_second"].replace(",", "")
     if len(figure.partition(".")[2]) > 2:
         return False  # a script's own summary; wrk prints two decimals
     draft.has_per_second = True

@@ -17,7 +17,7 @@ IMPOSSIBLE_S = 1e9  # some 30 years: a clock that stepped back during the run pr
 _CUT_MEAN = re.compile(r"[0-9]{4}\.[0-9]{2}m")
 _RATE = re.compile(r"[0-9]+\.[0-9]{2}")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKMGTP]?)B")
-_URL_END = "\"'`,\\"
+_URL_END = "\"'`,\\>"
 _MICRO = re.compile(r"(?:Â[µ]|Î¼|┬╡|╬╝|[?\ufffd])s$")
 _KINDS = ("connect", "read", "write", "timeout")
 
@@ -90,7 +90,7 @@ def _is_wrk2(draft: Draft) -> bool:
 
 def clean_url(printed: str) -> str | None:
     """The URL of a header without what the text around it glued on, and without secrets; None where nothing is left."""
-    return safe_url(printed.rstrip(_URL_END)) or None
+    return safe_url(printed.partition("](")[0].rstrip(_URL_END)) or None
 
 
 def planned_duration(token: str) -> tuple[float | None, ReadWarning | None]:

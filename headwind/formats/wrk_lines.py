@@ -38,18 +38,21 @@ def _pattern(kind: str, literal: str, shape: str, *, before: int = 0) -> _Patter
 
 # A row's columns are read by `Item.tokens`, so that a row cut anywhere still gives the columns that are whole.
 _URL = r"[^\s\"`\\]*"
+_BEFORE_URL = r"(?:[\"'`<]|\[(?=https?:))?"  # quotes, <URL>, and the text of Markdown's [URL](URL)
+_COUNT = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+"  # wrk prints no commas; people who copy its figures put them in
+_COLON = r"[:\uff1a][ *_]*"  # also in bold, and as wide as a Chinese character
 _NOT_IN_WORD = r"(?<![A-Za-z0-9])"
 _PATTERNS = (
     _pattern(
         "header",
         "test @",
-        rf"{_NOT_IN_WORD}Running +(?P<planned>[0-9]+(?:\.[0-9]+)?[smh]) +test @ *(?P<url>{_URL})",
+        rf"{_NOT_IN_WORD}Running +(?P<planned>[0-9]+(?:\.[0-9]+)?[smh]) +test @ *{_BEFORE_URL}(?P<url>{_URL})",
         before=40,
     ),
     _pattern(
         "making",
         "requests to",
-        rf"{_NOT_IN_WORD}Making +(?P<making>[0-9]+) +requests to +(?P<url>{_URL})",
+        rf"{_NOT_IN_WORD}Making +(?P<making>[0-9]+) +requests to +{_BEFORE_URL}(?P<url>{_URL})",
         before=40,
     ),
     _pattern("part", "Test Results @", rf"{_NOT_IN_WORD}Test Results @ *(?P<url>{_URL})", before=1),
@@ -77,28 +80,33 @@ _PATTERNS = (
     _pattern(
         "requests",
         "requests in",
-        rf"(?<![\w.,-])(?P<requests>[0-9]+) +requests in +(?P<runtime>{_DURATION})"
-        r"(?P<read>, *(?P<bytes>[0-9a-z.+-]+[KMGTPk]?B) +read)?",
+        rf"(?<![\w.,-])(?P<requests>{_COUNT}) +requests in +(?P<runtime>{_DURATION})"
+        r"(?P<read>[,\uff0c] *(?P<bytes>[0-9a-z.+-]+[KMGTPk]?B) +read)?",
         before=40,
     ),
-    _pattern("socket", "Socket errors:", r"Socket errors:(?P<socket>[^\n]*)"),
+    # A line that lost its ends goes on with wrk's next ones, and with the same of the next run.
+    _pattern(
+        "socket",
+        "Socket errors:",
+        r"Socket errors:(?P<socket>[^\n]*?)(?=Non-2xx|Requests/sec|Socket errors:|$)",
+    ),
     _pattern("status", "Non-2xx", r"Non-2xx or 3xx responses: *(?P<status>-?[0-9]+)"),
     _pattern(
         "per_second",
         "Requests/sec",
-        rf"{_NOT_IN_WORD}Requests/sec: *(?P<per_second>-?(?:nan|inf)|[0-9]+(?:\.[0-9]*)?)",
+        rf"{_NOT_IN_WORD}Requests/sec{_COLON}(?P<per_second>-?(?:nan|inf)|(?:{_COUNT})(?:\.[0-9]*)?)",
         before=1,
     ),
     _pattern(
         "transfer",
         "Transfer/sec",
-        rf"{_NOT_IN_WORD}Transfer/sec: *(?P<transfer>-?(?:nan|inf)B|[0-9]+(?:\.[0-9]*)?[KMGTPk]?B?)",
+        rf"{_NOT_IN_WORD}Transfer/sec{_COLON}(?P<transfer>-?(?:nan|inf)B|[0-9]+(?:\.[0-9]*)?[KMGTPk]?B?)",
         before=1,
     ),
     _pattern("summary", "#[", r"#\[(?P<name>Mean|Max|Buckets)(?P<figures>[^\]\n]*)\]?"),
     _pattern("spectrum", "TotalCount", r"Percentile +TotalCount", before=40),
     _pattern("exact", "headwind.wrk/1", r"headwind\.wrk/1 +(?P<exact>\{[^\n]*)"),
-    _pattern("command", "wrk", r"(?<![\w.-])wrk2? +(?P<arguments>-[^\n]*)", before=1),
+    _pattern("command", "wrk", r"(?<![\w.-])wrk2? +(?P<arguments>-[^\n]*?)(?=Running [0-9]|$)", before=1),
     _pattern("foreign", "goroutine(s)", r"goroutine\(s\) running"),
 )
 # These two look like much else, so they are asked only where a table is open.
@@ -172,7 +180,7 @@ def items(line: str, number: int, place: int, *, cut: bool = False, in_table: bo
     """
     asked = _IN_TABLES if in_table else _PATTERNS
     present = [pattern for pattern in asked if pattern.literal in line]
-    if not present:
+    if not present and "</span" not in line:  # a highlighter may put every word into one
         return
     pieces = _logical(line)
     several = len(pieces) > 1 or len(line) > _MAY_HOLD_SEVERAL

@@ -76,3 +76,27 @@ def test_a_server_behind_tls_has_an_https_url() -> None:
     url = only_run(text, "ab").url
     assert url is not None
     assert url.startswith("https://127.0.0.1:")
+
+
+def test_tables_that_became_markdown_are_read() -> None:
+    text = (
+        "Complete requests:      40\nTime taken for tests:   2.000 seconds\nFailed requests:        0\n"
+        "Total transferred:      800 bytes\nRequests per second:    20.00 [#/sec] (mean)\n\n"
+        "Connection Times (ms)\n| | min | mean | [+/-sd] | median | max |\n| --- | --- | --- | --- | --- | --- |\n"
+        "| Total: | 5 | 41 | 6.5 | 39 | 61 |\n\n"
+        "Percentage of the requests served within a certain time (ms)\n| Part | Time |\n| --- | --- |\n"
+        "| 50% | 39 |\n| 99% | 60 |\n\n"
+    )
+    run = only_run(text.replace("Complete", "Concurrency Level: 1\nComplete"), "ab")
+    assert run.latency is not None
+    assert (run.latency.mean_s, run.latency.stdev_s, run.latency.max_s) == (0.041, 0.0065, 0.061)
+    assert run.latency.percentiles_s == {"50": 0.039, "99": 0.06}
+
+
+def test_a_rate_moved_to_the_front_of_its_run_stays_with_it() -> None:
+    run = only_run(
+        "Requests per second:    20.00 [#/sec] (mean)\nConcurrency Level:      4\n"
+        "Time taken for tests:   2.000 seconds\nComplete requests:      40\n",
+        "ab",
+    )
+    assert (run.requests_per_s, run.requests, run.connections, run.complete) == (20.0, 40, 4, True)

@@ -84,3 +84,15 @@ def test_the_table_without_boxes_of_the_first_versions() -> None:
     assert run.latency is not None
     assert (run.latency.mean_s, run.latency.max_s) == (0.00311, 0.055)
     assert (run.requests_per_s, run.requests, run.bytes_read) == (3111.5, 31_000, 12_100_000)
+
+
+def test_the_first_versions_and_what_they_print_where_nothing_was_recorded() -> None:
+    run = only_run(
+        "Running 5s test @ http://localhost:3000\n4 connections\n\nStat         Avg     Stdev     Max\n"
+        "Latency (ms) NaN     NaN       0\nReq/Sec      1000.5 98.21    1200\nBytes/Sec    2.5 MB 101.5 kB 2.75 MB\n\n"
+        "0 2xx responses, 5002 non 2xx responses\n5k requests in 5s, 12.5 MB read\n",
+        "autocannon",
+    )
+    assert (run.requests, run.requests_per_s, run.bytes_per_s) == (5002, 1000.5, 2_500_000)
+    assert (run.latency, run.errors.status) == (None, 5002)
+    assert "requests_rounded" not in codes(run)

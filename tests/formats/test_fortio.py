@@ -61,3 +61,11 @@ def test_as_fast_as_possible_has_no_target() -> None:
     run = only_run(text, "fortio")
     assert (run.rate_target_per_s, run.planned_duration_s) == (None, None)
     assert run.threads is not None
+
+
+def test_json_that_lost_its_end_and_codes_that_are_none_of_http() -> None:
+    text = fortio_json(random.Random(4)).text
+    assert "cut" in codes(only_run(text[: text.index('"Percentiles"')], "fortio"))
+    document = json.loads(text)
+    document["RetCodes"] = {"SERVING": document["DurationHistogram"]["Count"]}
+    assert only_run(json.dumps(document), "fortio").status_codes is None

@@ -41,3 +41,8 @@ def test_urls_lose_their_secrets(url: str, safe: str) -> None:
 
 def test_names_are_bounded() -> None:
     assert len(safe_name("x" * 10_000)) == MAX_NAME + 1
+
+
+def test_strings_of_the_terminal_and_soft_hyphens_are_removed() -> None:
+    assert clean("\x1b_bk;t=1700000000\x07Running \x1bPq#0\x1b\\30s") == "Running 30s"
+    assert clean("Lat\u00adency") == "Latency"

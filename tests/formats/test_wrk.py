@@ -214,3 +214,33 @@ def test_any_number_of_a_scripts_lines_may_stand_before_the_statistics() -> None
         f"{header}{'Completed 100 requests' + chr(10) * 2}" + "tick\n" * 30_000 + f"  Thread Stats{rest}"
     )
     assert (run.url, run.threads, run.requests) == ("http://localhost:8000/v1/prediction", 4, 2788)
+
+
+def test_reports_that_lost_their_line_ends_keep_the_errors_of_each() -> None:
+    more = SATURATED.replace("timeout 613", "timeout 7") + "Transfer/sec:      8.45KB\n"
+    both = SATURATED + "Transfer/sec:      8.45KB\n" + more
+    for text in (" ".join(both.split()), str(both.splitlines())):
+        assert [run.errors.timeout for run in read_text(text, "text")] == [613, 7]
+
+
+def test_what_people_put_around_urls_counts_and_colons() -> None:
+    url = "http://localhost:8000/v1/prediction"
+    for around in (f"[{url}]({url})", f"<{url}>", f'"{url}"', f"`{url}`"):
+        assert only(SATURATED.replace(url, around)).url == url
+    for colon in ("**Requests/sec:** 1,061.82", "Requests/sec\uff1a  1061.82"):
+        run = only(SATURATED.replace("Requests/sec:     61.82", colon).replace("2788", "47,888"))
+        assert (run.requests_per_s, run.requests, run.complete) == (1061.82, 47888, True)
+
+
+def test_words_in_spans_of_a_highlighter_are_lines_of_wrk() -> None:
+    marked = "\n".join(
+        " ".join(f"<span class='x'>{word}</span>" if word else "" for word in line.split(" "))
+        for line in SATURATED.splitlines()
+    )
+    run = only(marked)
+    assert (run.url, run.errors.timeout) == ("http://localhost:8000/v1/prediction", 613)
+
+
+def test_four_durations_of_another_tool_are_no_row_of_wrk() -> None:
+    table = "Statistics    Min     Mean   StdDev      Max\n  Latency    31us    870us    430us   12.50ms\n"
+    assert read_text(table, "text") == []
