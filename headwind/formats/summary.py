@@ -48,7 +48,7 @@ def time(block: Block, name: str) -> float | None:
     """The seconds of a labelled time with its unit in a word of its own."""
     field = first(block, name)
     words = field.words if field else []
-    return seconds(words[0] + words[1]) if len(words) > 1 else None
+    return seconds(words[0] + words[1].rstrip(".")) if len(words) > 1 else None  # boom ends it as a sentence
 
 
 def rate(block: Block) -> float | None:

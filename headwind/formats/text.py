@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
-# CSI sequences (colours, cursor), OSC (titles, links), the other strings (Buildkite's time stamps are APC), the two-byte
-# escapes, and CSI as `cat -v` shows it.
+# CSI sequences (colours, cursor), OSC (titles, links), the other strings (Buildkite's time stamps are APC), the
+# two-byte escapes, and CSI as `cat -v` shows it.
 _ESCAPES = re.compile(
     r"(?:\x1b|\u241b)(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"
     r"|[PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
