@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from headwind.formats import locust_errors
 from headwind.formats.documents import amount, whole
 from headwind.formats.fields import plain
 from headwind.formats.locust_rows import Row, run_of
@@ -46,7 +47,8 @@ def read(text: str) -> list[Run]:
     """The runs of Locust's console output in the text."""
     found: list[Run] = []
     latest: _Table | None = None
-    for table in _tables(plain(text)):
+    text = plain(text)
+    for table in _tables(text):
         if not table.percentiles:
             if latest is not None and _is_later(latest, table):
                 latest = table
@@ -59,7 +61,8 @@ def read(text: str) -> list[Run]:
             latest = None
     if latest is not None:
         found.append(_run(latest, None))
-    return found
+    lines = text.split("\n")
+    return [locust_errors.split(run, lines) for run in found]
 
 
 def _is_later(before: _Table, table: _Table) -> bool:

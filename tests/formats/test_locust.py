@@ -114,7 +114,10 @@ def test_json_adds_up_to_the_row_that_locust_prints() -> None:
     run = only_run(text, "locust")
     printed = only_run(fixture("locust/stderr-of-json.txt"), "locust")
     assert run.requests == printed.requests == sum(entry["num_requests"] for entry in entries)
-    assert run.errors == printed.errors
+    kinds = printed.errors  # what is printed ends with the error report, which names the kinds
+    assert run.errors.status == sum(
+        count or 0 for count in (kinds.connect, kinds.read, kinds.write, kinds.timeout, kinds.status)
+    )
     assert run.requests_per_s == pytest.approx(printed.requests_per_s, rel=0.02)
     assert run.latency is not None
     assert printed.latency is not None
@@ -167,3 +170,31 @@ def test_no_failure_is_none_of_any_kind() -> None:
 def test_lists_of_failures_and_exceptions_are_no_runs() -> None:
     text = "Method,Name,Error,Occurrences,First Seen,Last Seen\nGET,/,HTTPError('503'),9,1,2\n"
     assert read_as(text, "locust") == []
+
+
+def test_the_error_report_splits_the_failures_where_it_names_all_of_them() -> None:
+    rule = "-" * 60 + "\n"
+    table = (
+        "Type     Name    # reqs      # fails |    Avg     Min     Max    Med |   req/s  failures/s\n"
+        + rule
+        + "GET      /a         100   7(7.00%) |     52       1     801     30 |   33.30        0.33\n"
+        + rule
+        + "         Aggregated 100   7(7.00%) |     52       1     801     30 |   33.30        0.33\n\n"
+    )
+    report = (
+        "Error report\n# occurrences      Error\n"
+        + rule
+        + "4   GET /a: HTTPError('503 Server Error: for url: /a')\n"
+        "2   GET /a: ConnectionResetError(104, 'Connection reset by peer')\n1   GET /a: TimeoutError(60, 'timed out')\n"
+        + rule
+    )
+    run = only_run(table + report, "locust")
+    assert run.errors == Errors(connect=0, read=2, write=0, timeout=1, status=4)
+    assert "errors_not_split" not in codes(run)
+    for other in (
+        report.replace("4   GET", "3   GET"),
+        report.replace("TimeoutError(60, 'timed out')", "wrong total"),
+    ):
+        unsplit = only_run(table + other, "locust")
+        assert unsplit.errors == Errors(status=7)
+        assert "errors_not_split" in codes(unsplit)
