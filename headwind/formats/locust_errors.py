@@ -35,7 +35,11 @@ def _counts(lines: Sequence[str], start: int) -> dict[str, int] | None:
     """Failures by kind; None where a message fits none."""
     counts = {"connect": 0, "read": 0, "write": 0, "timeout": 0, "status": 0}
     rules = 0
-    for line in lines[start : start + 1000]:
+    frame = (
+        max(lines[start].find("# occurrences"), 0) if start < len(lines) else 0
+    )  # what a log puts before each
+    for framed in lines[start : start + 1000]:
+        line = framed[frame:]
         row = _ROW.match(line)
         if row is not None:
             message = row[2].partition(": ")[2]
