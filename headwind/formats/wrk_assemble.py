@@ -17,6 +17,7 @@ from headwind.run import Run
 _BEGINS_RUN = frozenset({"threads", "calibration", "stats", "latency"})
 _MAX_SERVICES = 64  # compose services kept apart; a log of more prefixes is not compose's
 _PATIENCE = 10_000  # lines looked at one by one after a header that nothing follows
+_ECHO_WIDTH = 80  # characters: a terminal's line
 _REMEMBERED = 4096  # reports kept to recognise a repetition in prose
 
 
@@ -59,6 +60,12 @@ class Assembler:
             thread.end(last_line, last_line - self._fed + thread.fed)
             runs += thread.take()
         return runs
+
+
+def _after_ctrl_c(item: Item) -> bool:
+    """Whether a terminal echoed Ctrl-C close before the item; a line may hold many reports, so only close by."""
+    start = item.match.start()
+    return item.match.string.rfind("^C", max(0, start - _ECHO_WIDTH), start) >= 0
 
 
 class _Thread:
@@ -136,7 +143,7 @@ class _Thread:
                 self._draft.foreign = True
         else:
             self._body(item)
-        if self._draft and not self._draft.finished and "^C" in item.match.string[: item.match.start()]:
+        if self._draft and not self._draft.finished and _after_ctrl_c(item):
             self._draft.interrupted = True
 
     def _body(self, item: Item) -> None:

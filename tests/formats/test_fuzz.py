@@ -50,6 +50,8 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "open braces": lambda n: '{"a":[' * (n // 6),
     "exact": lambda n: "headwind.wrk/1 {" * (n // 16),
     "runs on a line": lambda n: SATURATED.replace("\n", "\\n") * (n // len(SATURATED)),
+    # Ten times as long: a copy of what stands before a report costs little until there are hundreds of reports.
+    "many runs on a line": lambda n: SATURATED.replace("\n", " ") * (10 * n // len(SATURATED)),
     "words": lambda n: "requests threads Latency " * (n // 25),
     "quotes": lambda n: '"' * n,
     "commas": lambda n: "Type,Name,Request Count," * (n // 24),
