@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
+
+from tests.stress.servers import running
 
 PROGRAM = Path(__file__).with_name("serial_server.py")
 
 
-@contextlib.contextmanager
-def serial(*options: str) -> Iterator[str]:
+def serial(*options: str) -> contextlib.AbstractContextManager[str]:
     """The base URL of a serial server that runs for the length of the block."""
-    process = subprocess.Popen([sys.executable, str(PROGRAM), *options], stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    try:
-        port = process.stdout.readline().split()[-1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+    return running(PROGRAM, *options)

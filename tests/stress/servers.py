@@ -11,10 +11,15 @@ from pathlib import Path
 PROGRAM = Path(__file__).with_name("http_server.py")
 
 
-@contextlib.contextmanager
-def serving(*options: str) -> Iterator[str]:
+def serving(*options: str) -> contextlib.AbstractContextManager[str]:
     """The base URL of a server that runs for the length of the block."""
-    process = subprocess.Popen([sys.executable, str(PROGRAM), *options], stdout=subprocess.PIPE, text=True)
+    return running(PROGRAM, *options)
+
+
+@contextlib.contextmanager
+def running(program: Path, *options: str) -> Iterator[str]:
+    """The base URL of a program that prints its port as the last word of its first line."""
+    process = subprocess.Popen([sys.executable, str(program), *options], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:
         port = process.stdout.readline().split()[-1]
