@@ -26,7 +26,13 @@ from headwind.stress.schedule import Schedule
 
 def add_load(parser: argparse.ArgumentParser, *, varies_workers: bool = False) -> None:
     """Add the options that say what is loaded and how; `varies_workers`: the command has a --workers of its own."""
-    server = parser.add_argument_group("the server")
+    _add_server(parser.add_argument_group("the server"), varies_workers=varies_workers)
+    _add_sent(parser.add_argument_group("what is sent"))
+    _add_pressure(parser.add_argument_group("the load"))
+    _add_run(parser.add_argument_group("the run"))
+
+
+def _add_server(server: argparse._ArgumentGroup, *, varies_workers: bool) -> None:
     server.add_argument("--url", help="what to load; {port} stands for the port of --command")
     server.add_argument(
         "--command",
@@ -49,7 +55,9 @@ def add_load(parser: argparse.ArgumentParser, *, varies_workers: bool = False) -
         "--ready-timeout", default="60s", metavar="60s", help="how long it may take to be ready"
     )
     server.add_argument("--yes", action="store_true", help="load a server on another machine without asking")
-    sent = parser.add_argument_group("what is sent")
+
+
+def _add_sent(sent: argparse._ArgumentGroup) -> None:
     sent.add_argument("--script", type=Path, help="a wrk script; it is measured without being changed")
     sent.add_argument(
         "--bodies",
@@ -75,7 +83,9 @@ def add_load(parser: argparse.ArgumentParser, *, varies_workers: bool = False) -
     sent.add_argument(
         "--script-arg", action="append", default=[], metavar="ARG", help="passed to the script's init()"
     )
-    load = parser.add_argument_group("the load")
+
+
+def _add_pressure(load: argparse._ArgumentGroup) -> None:
     load.add_argument("--threads", type=int, default=4)
     load.add_argument(
         "--connections",
@@ -104,7 +114,9 @@ def add_load(parser: argparse.ArgumentParser, *, varies_workers: bool = False) -
     load.add_argument(
         "--late", default=f"{DEFAULT_LATE_S:g}s", help="an answer is late above this (default: %(default)s)"
     )
-    run = parser.add_argument_group("the run")
+
+
+def _add_run(run: argparse._ArgumentGroup) -> None:
     run.add_argument("--wrk", help="the wrk to use: a path, or 'docker' (default: the first that works)")
     run.add_argument(
         "--reports", type=Path, default=Path("reports"), metavar="DIR", help="default: %(default)s"

@@ -86,13 +86,9 @@ def _from_json(document: Document) -> Run:
     codes = {
         str(code): count for code, raw in (code_counts or {}).items() if (count := whole(raw)) is not None
     }
-    threads, url, rate = (
-        whole(value.get("NumThreads")),
-        string(value.get("URL")),
-        amount(value.get("ActualQPS")),
-    )
+    threads, url = whole(value.get("NumThreads")), string(value.get("URL"))
+    rate, target = amount(value.get("ActualQPS")), amount(value.get("RequestedQPS"))
     requests, lasted = whole(times.get("Count")), amount(value.get("ActualDuration"))
-    target = amount(value.get("RequestedQPS"))
     run = Run(
         tool="fortio",
         url=safe_url(url) if url else None,
@@ -112,13 +108,7 @@ def _from_json(document: Document) -> Run:
             stdev_s=amount(times.get("StdDev")),
             max_s=amount(times.get("Max")),
             min_s=amount(times.get("Min")),
-            percentiles_s={
-                percentile_key(percent): seconds
-                for row in times.get("Percentiles") or []
-                if (percent := amount(mapping(row).get("Percentile"))) is not None
-                and percent <= 100
-                and (seconds := amount(mapping(row).get("Value"))) is not None
-            },
+            percentiles_s=_json_percentiles(times.get("Percentiles") or []),
         ),
         errors=_errors(codes) if code_counts is not None else Errors(),
         # The codes of gRPC and TCP runs ("SERVING", "1") are none of HTTP.
@@ -132,6 +122,16 @@ def _from_json(document: Document) -> Run:
             f"ActualDuration is {lasted:g}, which would be nanoseconds; the duration is left out.",
         )
     return _warned(run, sum(codes.values()))
+
+
+def _json_percentiles(rows: Iterable[Any]) -> dict[str, float]:
+    return {
+        percentile_key(percent): seconds
+        for row in rows
+        if (percent := amount(mapping(row).get("Percentile"))) is not None
+        and percent <= 100
+        and (seconds := amount(mapping(row).get("Value"))) is not None
+    }
 
 
 def _from_text(block: list[Field]) -> Run | None:

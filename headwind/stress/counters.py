@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass
+from typing import TypeVar
 
 from headwind.analysis.diagnosis.observations import Counters
 from headwind.stress import proc
@@ -37,8 +38,18 @@ class _Machine:
     drops: int  # connections that the server's listening sockets had no room for
 
 
-def _less(last: int | None, first: int | None) -> int | None:
+Amount = TypeVar("Amount", int, float)
+
+
+def _less(last: Amount | None, first: Amount | None) -> Amount | None:
     return None if last is None or first is None else last - first
+
+
+def _throttled(last: _Machine, first: _Machine) -> tuple[int | None, float | None]:
+    """In how many periods the cgroup was held back between the two, and for how long in all."""
+    if last.throttled is None or first.throttled is None:
+        return None, None
+    return last.throttled[0] - first.throttled[0], last.throttled[1] - first.throttled[1]
 
 
 class Watch:
@@ -215,8 +226,7 @@ class Watch:
         row.outbound.append(outbound)
 
     def _learn_peer(self, name: str, port: int) -> None:
-        """Find the process at the other end of an outbound connection, where it is on this machine; "
-        "once a peer."""
+        """Find the process at the other end of an outbound connection, where it is on this machine; once a peer."""
         if name in self._known_peers or len(self._known_peers) > 20:
             return
         self._known_peers.add(name)
@@ -246,6 +256,8 @@ class Watch:
         late = None if self._late_overflows is None else last.drops - self._late_overflows
         some = min(self.server.workers() or self.server.pids, default=0)
         generator = max(self._generator_threads.values(), default=(0.0, 0.0))
+        throttled_periods, throttled_s = _throttled(last, first)
+        pressure_s = _less(last.pressure_s, first.pressure_s)
         return Counters(
             wall_s=wall_s,
             cpus=os.cpu_count() or 1,
@@ -262,12 +274,8 @@ class Watch:
             processes=tuple(use_of(row) for row in self._processes.values()),
             dependency_cpu_s=sum(b - a for a, b in self._dependency.values()) if self._dependency else None,
             dependency_name=self._dependency_name,
-            throttled_s=last.throttled[1] - first.throttled[1]
-            if last.throttled and first.throttled
-            else None,
-            throttled_periods=last.throttled[0] - first.throttled[0]
-            if last.throttled and first.throttled
-            else None,
+            throttled_s=throttled_s,
+            throttled_periods=throttled_periods,
             cpu_quota=proc.cpu_quota(some) if some else None,
             oom_kills=_less(last.oom_kills, first.oom_kills),
             memory_limit_bytes=proc.memory_limit(some) if some else None,
@@ -281,9 +289,7 @@ class Watch:
             pids_gone=tuple(sorted(self._gone)),
             pids_come=tuple(sorted(self._come)),
             processes_created=_less(last.created, first.created),
-            pressure_cpu=(last.pressure_s - first.pressure_s) / wall_s
-            if last.pressure_s is not None and first.pressure_s is not None
-            else None,
+            pressure_cpu=None if pressure_s is None else pressure_s / wall_s,
             server_ended=not self.server.pids,
             states_readable=any(row.looks and row.states for row in self._processes.values()),
             cpu_over_time=tuple(round(slot, 3) for slot in self._slots),

@@ -113,20 +113,7 @@ def unloaded(session: Session) -> Unloaded:
     )
     missing, missing_counters = session.watched("closed", "missing", 1.0, timeout_s=10.0)
     service_s = median_s(endpoint) or service_s
-    pairs: tuple[Answer, ...] = ()
-    if service_s >= 0.002:
-        count = max(3, min(12, int(2.0 / (2.5 * service_s))))
-        seconds = count * 2.5 * service_s
-        pairs = probe(
-            session.request,
-            session.interrupt,
-            "pairs",
-            count=count,
-            duration_s=seconds,
-            offset_s=0.4 * service_s,
-            timeout_s=10.0,
-        )
-        session.budget.take(seconds)
+    pairs = _pairs(session, service_s) if service_s >= 0.002 else ()
     return Unloaded(
         first=started,
         endpoint=endpoint,
@@ -138,6 +125,21 @@ def unloaded(session: Session) -> Unloaded:
         missing_requests=len(missing),
         endpoint_counters=endpoint_counters,
         missing_counters=missing_counters,
+    )
+
+
+def _pairs(session: Session, service_s: float) -> tuple[Answer, ...]:
+    """Two requests at a time, the second while the first is worked on: do they wait for each other?"""
+    count = max(3, min(12, int(2.0 / (2.5 * service_s))))
+    seconds = session.budget.take(count * 2.5 * service_s)
+    return probe(
+        session.request,
+        session.interrupt,
+        "pairs",
+        count=count,
+        duration_s=seconds,
+        offset_s=0.4 * service_s,
+        timeout_s=10.0,
     )
 
 

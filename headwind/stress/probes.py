@@ -221,15 +221,7 @@ def load(
     generator: WrkRun | None = None
     try:
         if stream:
-            seconds = max(0.5, duration_s - 1.0)
-            prober = ProberRun(
-                request,
-                "jitter",
-                ("endpoint", "missing"),
-                duration_s=seconds,
-                rate_per_s=PROBE_RATE_PER_S,
-                timeout_s=PROBE_TIMEOUT_S,
-            )
+            prober = _stream(request, max(0.5, duration_s - 1.0))
             watch.own.append(prober.process.pid)
         generator = WrkRun(request, connections, duration_s, headers=headers)
         watch.generators.append(generator.process.pid)
@@ -254,6 +246,18 @@ def load(
         timeline=generated.timeline,
         answers=answers,
         lag_p99_s=_lag(answers),
+    )
+
+
+def _stream(request: Request, duration_s: float) -> ProberRun:
+    """The independent requests beside a load; not started yet."""
+    return ProberRun(
+        request,
+        "jitter",
+        ("endpoint", "missing"),
+        duration_s=duration_s,
+        rate_per_s=PROBE_RATE_PER_S,
+        timeout_s=PROBE_TIMEOUT_S,
     )
 
 
