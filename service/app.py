@@ -89,7 +89,11 @@ def _encoded(model: DelayModel, flight: Flight, *place: int) -> Row:
 
 def add_routes(api: FastAPI, parts: Parts) -> None:
     """The routes of the documented API."""
+    _add_predictions(api, parts)
+    _add_information(api, parts)
 
+
+def _add_predictions(api: FastAPI, parts: Parts) -> None:
     @api.post(PATH, summary="Predict one flight", responses=RESPONSES)
     async def predict(flight: Flight) -> Prediction:
         """Whether this scheduled flight departs more than 15 minutes late, and how likely that is."""
@@ -106,6 +110,8 @@ def add_routes(api: FastAPI, parts: Parts) -> None:
         rows = [_encoded(model, flight, place) for place, flight in enumerate(flights)]
         return [_prediction(basis_points, model) for basis_points in await predictor.predict(rows)]
 
+
+def _add_information(api: FastAPI, parts: Parts) -> None:
     @api.get("/", summary="What this is")
     async def info() -> ServiceInfo:
         """Name, version, model and where to go on."""

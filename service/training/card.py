@@ -13,6 +13,28 @@ def _selection(steps: list[Step]) -> list[str]:
     return lines
 
 
+def _split(parts: dict[str, Part], scores: dict[str, Figures]) -> list[str]:
+    lines = ["| part | days | flights | base rate |", "|---|---|---|---|"]
+    lines += [
+        f"| {name} | {part.first_day} to {part.last_day} | {len(part.late):,} | {scores[name].base_rate:.4f} |"
+        for name, part in parts.items()
+    ]
+    return lines
+
+
+def _scores(scores: dict[str, Figures]) -> list[str]:
+    lines = [
+        "| part | AUC | log loss | of the base rate | Brier | mean predicted | base rate | precision | recall |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {s.auc:.4f} | {s.log_loss:.4f} | {s.log_loss_of_base_rate:.4f} | {s.brier:.4f} "
+        f"| {s.mean_predicted:.4f} | {s.base_rate:.4f} | {s.precision:.3f} | {s.recall:.3f} |"
+        for name, s in scores.items()
+    ]
+    return lines
+
+
 def _calibration(figures: Figures) -> list[str]:
     lines = ["| flights | mean predicted | share delayed |", "|---|---|---|"]
     lines += [f"| {count:,} | {predicted:.3f} | {late:.3f} |" for count, predicted, late in figures.bins]
@@ -29,15 +51,6 @@ def model_card(
 ) -> str:
     """Markdown with the figures of the run; keys of `parts` and `scores`: training, validation, test."""
     test = scores["test"]
-    spans = [
-        f"| {name} | {part.first_day} to {part.last_day} | {len(part.late):,} | {scores[name].base_rate:.4f} |"
-        for name, part in parts.items()
-    ]
-    rows = [
-        f"| {name} | {s.auc:.4f} | {s.log_loss:.4f} | {s.log_loss_of_base_rate:.4f} | {s.brier:.4f} "
-        f"| {s.mean_predicted:.4f} | {s.base_rate:.4f} | {s.precision:.3f} | {s.recall:.3f} |"
-        for name, s in scores.items()
-    ]
     kept = [step.features[-1] for step in steps if step.kept]
     return "\n".join(
         [
@@ -50,9 +63,7 @@ def model_card(
             "",
             f"**Data.** {source}. Cancelled flights are left out. Split by time:",
             "",
-            "| part | days | flights | base rate |",
-            "|---|---|---|---|",
-            *spans,
+            *_split(parts, scores),
             "",
             f"**Features.** {', '.join(kept)}. Chosen greedily by the validation part's log loss; one stays if it",
             f"lowers that by {SMALLEST_GAIN:g} and by {STANDARD_ERRORS:g} standard errors of the paired difference:",
@@ -64,9 +75,7 @@ def model_card(
             "",
             "## Figures",
             "",
-            "| part | AUC | log loss | of the base rate | Brier | mean predicted | base rate | precision | recall |",
-            "|---|---|---|---|---|---|---|---|---|",
-            *rows,
+            *_scores(scores),
             "",
             "## Calibration on the test part, by tenth of the predictions",
             "",

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from headwind.analysis import gates
-from tests.analysis.test_findings import CASES
+from tests.analysis.cases import CASES
 from tests.analysis.wrk_text import HEALTHY_TEXT
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

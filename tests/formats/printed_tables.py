@@ -9,6 +9,14 @@ import random
 from tests.formats.printed_values import Printed, last_digit, latencies
 
 
+AB_PERCENTS = (50, 66, 75, 80, 90, 95, 98, 99)
+AB_BANNER = (
+    "This is ApacheBench, Version 2.3 <$Revision: 1903618 $>\nCopyright 1996 Adam Twiss, Zeus Technology Ltd, "
+    "http://www.zeustech.net/\nLicensed to The Apache Software Foundation, http://www.apache.org/\n\n"
+    "Benchmarking localhost (be patient)\nCompleted 100 requests\nFinished 100 requests\n\n\n"
+)
+
+
 def ab_text(rng: random.Random) -> Printed:
     """output_results of support/ab.c."""
     lat = sorted(rng.randint(0, 10 ** rng.randint(1, 5)) for _ in range(10))
@@ -20,10 +28,7 @@ def ab_text(rng: random.Random) -> Printed:
     rate = done / taken
     port = rng.choice((80, 8080))
     text = (
-        "This is ApacheBench, Version 2.3 <$Revision: 1903618 $>\nCopyright 1996 Adam Twiss, Zeus Technology Ltd, "
-        "http://www.zeustech.net/\nLicensed to The Apache Software Foundation, http://www.apache.org/\n\n"
-        "Benchmarking localhost (be patient)\nCompleted 100 requests\nFinished 100 requests\n\n\n"
-        f"Server Software:        \nServer Hostname:        localhost\nServer Port:            {port}\n\n"
+        f"{AB_BANNER}Server Software:        \nServer Hostname:        localhost\nServer Port:            {port}\n\n"
         "Document Path:          /a?b=c\nDocument Length:        100 bytes\n\n"
         f"Concurrency Level:      {connections}\nTime taken for tests:   {taken:.3f} seconds\n"
         f"Complete requests:      {done}\nFailed requests:        {failed}\n"
@@ -39,15 +44,8 @@ def ab_text(rng: random.Random) -> Printed:
         f"Transfer rate:          {total / 1024 / taken:.2f} [Kbytes/sec] received\n\nConnection Times (ms)\n"
         "              min  mean[+/-sd] median   max\n"
     )
-    for name, row in (
-        ("Connect", (0, 0, 0.1, 0, 1)),
-        ("Total", (lat[0], lat[4], lat[4] / 3, lat[3], lat[9])),
-    ):
-        text += f"{name + ':':<11} {row[0]:5d} {row[1]:4d} {row[2]:5.1f} {row[3]:6d} {row[4]:7d}\n"
-    shares = (50, 66, 75, 80, 90, 95, 98, 99)
-    text += "\nPercentage of the requests served within a certain time (ms)\n"
-    text += "".join(f"  {p}%  {v:5d}\n" for p, v in zip(shares, [lat[3], *lat[3:9], lat[8]], strict=True))
-    text += f" 100%  {lat[9]:5d} (longest request)\n"
+    percentiles = dict(zip(AB_PERCENTS, (lat[3], *lat[3:9], lat[8]), strict=True))
+    text += _ab_times(lat, percentiles)
     return Printed(
         text,
         {
@@ -64,7 +62,7 @@ def ab_text(rng: random.Random) -> Printed:
             "stdev_s": (lat[4] / 3e3, 1e-4),
             "max_s": (lat[9] / 1e3, 0),
         },
-        {str(p): (v / 1e3, 0) for p, v in zip(shares, [lat[3], *lat[3:9], lat[8]], strict=True)},
+        {str(p): (v / 1e3, 0) for p, v in percentiles.items()},
         {"connect": connect, "read": receive + other, "status": non_2xx, "timeout": 0, "write": 0},
         None,
         {"whole_milliseconds"}
@@ -73,20 +71,39 @@ def ab_text(rng: random.Random) -> Printed:
     )
 
 
+def _ab_times(lat: list[int], percentiles: dict[int, int]) -> str:
+    """The connection times and the percentiles, in milliseconds."""
+    text = ""
+    for name, row in (
+        ("Connect", (0, 0, 0.1, 0, 1)),
+        ("Total", (lat[0], lat[4], lat[4] / 3, lat[3], lat[9])),
+    ):
+        text += f"{name + ':':<11} {row[0]:5d} {row[1]:4d} {row[2]:5.1f} {row[3]:6d} {row[4]:7d}\n"
+    text += "\nPercentage of the requests served within a certain time (ms)\n"
+    text += "".join(f"  {percent}%  {value:5d}\n" for percent, value in percentiles.items())
+    return text + f" 100%  {lat[9]:5d} (longest request)\n"
+
+
+def _h2load_unit(microseconds: int) -> str:
+    if microseconds >= 10**6:
+        return f"{microseconds / 1e6:.2f}s"
+    return f"{microseconds / 1e3:.2f}ms" if microseconds >= 1000 else f"{microseconds}us"
+
+
+H2LOAD_REST = (
+    "connect     :     11us     11us     11us     11us     11us     11us     11us    87.50%\n"
+    "req/s       :     1.00     1.00     1.00     1.00     1.00     1.00     1.00    87.50%\n"
+)
+
+
 def h2load_text(rng: random.Random) -> Printed:
     """main of src/h2load.cc with the columns of 1.66, which adds median, p95 and p99."""
-
-    def unit(microseconds: int) -> str:
-        if microseconds >= 10**6:
-            return f"{microseconds / 1e6:.2f}s"
-        return f"{microseconds / 1e3:.2f}ms" if microseconds >= 1000 else f"{microseconds}us"
-
     lat = [value // 1000 for value in latencies(rng)]
     done, server, lost = rng.randint(1, 10**7), rng.randint(0, 500), rng.choice((0, rng.randint(1, 99)))
     late = rng.randint(0, lost)
     seconds, clients = rng.uniform(1, 500), rng.randint(2, 1000)
     body = rng.randint(1, 10**12)
-    shown = [unit(value) for value in lat]
+    shown = [_h2load_unit(value) for value in lat]
     columns = ("min", "max", "median", "p95", "p99", "mean", "sd")
     cells = dict(zip(columns, (0, 8, 3, 5, 6, 4, 1), strict=True))
     text = (
@@ -99,9 +116,7 @@ def h2load_text(rng: random.Random) -> Printed:
         f"status codes: {done - server} 2xx, 0 3xx, 0 4xx, {server} 5xx\n"
         f"traffic: 1.23GB ({body}) total, 3.45MB (3617587) headers (space savings 12.34%), 1.00GB (1073741824) data\n"
         f"                     {' '.join(f'{name:>11}' for name in columns)}        +/- sd\n"
-        f"request     : {' '.join(f'{shown[cells[name]]:>11}' for name in columns)}    87.50%\n"
-        "connect     :     11us     11us     11us     11us     11us     11us     11us    87.50%\n"
-        "req/s       :     1.00     1.00     1.00     1.00     1.00     1.00     1.00    87.50%\n"
+        f"request     : {' '.join(f'{shown[cells[name]]:>11}' for name in columns)}    87.50%\n" + H2LOAD_REST
     )
     digits = [last_digit(cell) if not cell.endswith("us") else 1e-6 for cell in shown]
 
@@ -133,6 +148,22 @@ def h2load_text(rng: random.Random) -> Printed:
     )
 
 
+# Name, requests, failures, latencies in ms, requests a second.
+LocustRow = tuple[str, int, int, list[int], float]
+
+
+def _locust_stats(row: LocustRow) -> str:
+    name, requests, failed, lat, rate = row
+    share = f"{failed}({failed / requests:.2%})"
+    times = f"{lat[5]:>7} {lat[0]:>7} {lat[11]:>7}  | {lat[1]:>7}"
+    return f" {name:<60} {requests:>7} {share:>12} {times} {rate:>7.2f}\n"
+
+
+def _locust_percents(row: LocustRow) -> str:
+    name, requests, _, lat, _ = row
+    return f" {name:<60} {requests:>8} " + " ".join(f"{value:>6}" for value in lat[1:12]) + "\n"
+
+
 def locust_console(rng: random.Random) -> Printed:
     """get_stats_summary and get_percentile_stats_summary of locust/stats.py, before 0.14: no failures/s."""
     rows = []
@@ -148,16 +179,6 @@ def locust_console(rng: random.Random) -> Printed:
         rng.uniform(0.01, 9999),
     )
 
-    def stats(row: tuple[str, int, int, list[int], float]) -> str:
-        name, requests, failed, lat, rate = row
-        share = f"{failed}({failed / requests:.2%})"
-        times = f"{lat[5]:>7} {lat[0]:>7} {lat[11]:>7}  | {lat[1]:>7}"
-        return f" {name:<60} {requests:>7} {share:>12} {times} {rate:>7.2f}\n"
-
-    def percents(row: tuple[str, int, int, list[int], float]) -> str:
-        name, requests, _, lat, _ = row
-        return f" {name:<60} {requests:>8} " + " ".join(f"{value:>6}" for value in lat[1:12]) + "\n"
-
     rule = "-" * 129 + "\n"
     shares = ("50", "66", "75", "80", "90", "95", "98", "99", "99.9", "99.99", "100")
     head = f" {'Name':<60} {'# reqs':>7} {'# fails':>12} {'Avg':>7} {'Min':>7} {'Max':>7}"
@@ -168,17 +189,17 @@ def locust_console(rng: random.Random) -> Printed:
         + f" Aggregated {0:>56} 0(0.00%) {0:>7} {0:>7} {0:>7}  | {0:>7} {0:>7.2f}\n\n"
         + head
         + rule
-        + "".join(map(stats, rows))
+        + "".join(map(_locust_stats, rows))
         + rule
-        + stats(total)
+        + _locust_stats(total)
         + "\nResponse time percentiles (approximated)\n"
         + f" {'Name':<60} {'# reqs':>8} "
         + " ".join(f"{p + '%':>6}" for p in shares)
         + "\n"
         + rule
-        + "".join(map(percents, rows))
+        + "".join(map(_locust_percents, rows))
         + rule
-        + percents(total)
+        + _locust_percents(total)
         + "\n"
     )
     return Printed(
@@ -230,30 +251,31 @@ def locust_csv(rng: random.Random) -> Printed:
     )
 
 
+def _boxed(rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]))]
+    edge = ["\u2500" * width for width in widths]
+    cells = [[f" {cell:<{width - 1}}" for cell, width in zip(row, widths, strict=True)] for row in rows]
+    middle = "\n\u251c" + "\u253c".join(edge) + "\u2524\n"
+    inner = middle.join("\u2502" + "\u2502".join(row) + "\u2502" for row in cells)
+    top, bottom = "\u252c".join(edge), "\u2534".join(edge)
+    return f"\u250c{top}\u2510\n{inner}\n\u2514{bottom}\u2518\n"
+
+
 def autocannon_table(rng: random.Random) -> Printed:
     """lib/printResult.js: boxes by cli-table3, numbers by toLocaleString, bytes in thousands by pretty-bytes."""
     lat = sorted(rng.randint(0, 9000) for _ in range(6))
     mean, rate, body = rng.randint(0, 10**6) / 100, rng.randint(1, 10**8) / 100, rng.randint(1, 999)
     sent, errors = rng.randint(1, 999), rng.choice((0, 30))
 
-    def table(rows: list[list[str]]) -> str:
-        widths = [max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]))]
-        edge = ["\u2500" * width for width in widths]
-        cells = [[f" {cell:<{width - 1}}" for cell, width in zip(row, widths, strict=True)] for row in rows]
-        middle = "\n\u251c" + "\u253c".join(edge) + "\u2524\n"
-        inner = middle.join("\u2502" + "\u2502".join(row) + "\u2502" for row in cells)
-        top, bottom = "\u252c".join(edge), "\u2534".join(edge)
-        return f"\u250c{top}\u2510\n{inner}\n\u2514{bottom}\u2518\n"
-
     text = (
         f"Running 20s test @ http://localhost:3000/graphql\n{body} connections with 4 pipelining factor\n\n\n"
-        + table(
+        + _boxed(
             [
                 ["Stat", "2.5%", "50%", "97.5%", "99%", "Avg", "Stdev", "Max"],
                 ["Latency", *(f"{v} ms" for v in lat[:4]), f"{mean} ms", "2.5 ms", f"{lat[5]} ms"],
             ]
         )
-        + table(
+        + _boxed(
             [
                 ["Stat", "1%", "2.5%", "50%", "97.5%", "Avg", "Stdev", "Min"],
                 ["Req/Sec", "1", "1", "1", "1", f"{rate:,.10g}", "0", "1"],

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stress.test_run import Headwind, headwind, server
-
-__all__ = ["headwind"]
+from tests.stress.tool import Headwind, server
 
 pytestmark = [
     pytest.mark.load,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stress.test_run import QUICK, ROOT, server
+from tests.stress.tool import QUICK, ROOT, server
 
 pytestmark = [
     pytest.mark.load,
