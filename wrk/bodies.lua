@@ -24,14 +24,18 @@ local function read_lines(path)
   return lines
 end
 
--- The bytes of every request. wrk.format is slow (some 10 us) and depends on a body's length only, so it is
--- called once per length; without that, 64 threads would start seconds apart.
-local function format_all(lines)
+-- The bytes of one request for every line of `path`, sent by `method` to `target` (without them wrk's own).
+-- wrk.format is slow (some 10 us) and depends on a body's length only, so it is called once per length; without
+-- that, 64 threads would start seconds apart.
+function bodies.requests(path, method, target)
+  if not wrk.headers["Content-Type"] and not wrk.headers["content-type"] then
+    wrk.headers["Content-Type"] = "application/json"
+  end
   local heads, requests = {}, {}
-  for i, body in ipairs(lines) do
+  for i, body in ipairs(read_lines(path)) do
     local head = heads[#body]
     if not head then
-      local whole = wrk.format(nil, nil, nil, body)
+      local whole = wrk.format(method, target, nil, body)
       head = whole:sub(1, #whole - #body)
       heads[#body] = head
     end
@@ -44,9 +48,6 @@ end
 function bodies.send(path, method)
   local threads = 0
   wrk.method = method or "POST"
-  if not wrk.headers["Content-Type"] and not wrk.headers["content-type"] then
-    wrk.headers["Content-Type"] = "application/json"
-  end
 
   function setup(thread)
     thread:set("headwind_thread", threads)
@@ -54,7 +55,7 @@ function bodies.send(path, method)
   end
 
   function init(args)
-    local requests = format_all(read_lines(path))
+    local requests = bodies.requests(path)
     local at = math.floor((headwind_thread or 0) * GOLDEN % 1 * #requests)
     function request()
       at = at % #requests + 1

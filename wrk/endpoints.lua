@@ -2,39 +2,10 @@
 -- METHOD <tab> PATH <tab> WEIGHT <tab> FILE, the file with one request body per line ("-": no body).
 -- The number of the endpoint of the latest request is left in the global headwind_endpoint.
 
+local folder = debug.getinfo(1, "S").source:match("^@(.*/)") or "./"
+local bodies = dofile(folder .. "bodies.lua")
+
 local endpoints = {}
-
-local function lines_of(path)
-  local lines = {}
-  for line in assert(io.open(path, "rb")):lines() do
-    line = line:gsub("\r$", "")
-    if line ~= "" then
-      lines[#lines + 1] = line
-    end
-  end
-  return lines
-end
-
--- The bytes of an endpoint's requests. wrk.format depends on the length of a body only, and is slow.
-local function format_all(method, path, file)
-  if file == "-" then
-    return { wrk.format(method, path) }
-  end
-  if not wrk.headers["Content-Type"] then
-    wrk.headers["Content-Type"] = "application/json"
-  end
-  local heads, requests = {}, {}
-  for i, body in ipairs(lines_of(file)) do
-    local head = heads[#body]
-    if not head then
-      local whole = wrk.format(method, path, nil, body)
-      head = whole:sub(1, #whole - #body)
-      heads[#body] = head
-    end
-    requests[i] = head .. body
-  end
-  return requests
-end
 
 -- Sets init and request.
 function endpoints.send(text)
@@ -42,7 +13,8 @@ function endpoints.send(text)
     local rows, total = {}, 0
     for method, path, weight, file in text:gmatch("([^\t\n]+)\t([^\t\n]+)\t([^\t\n]+)\t([^\t\n]+)") do
       total = total + tonumber(weight)
-      rows[#rows + 1] = { upto = total, requests = format_all(method, path, file) }
+      local requests = file == "-" and { wrk.format(method, path) } or bodies.requests(file, method, path)
+      rows[#rows + 1] = { upto = total, requests = requests }
     end
     local random = math.random
     math.randomseed(104729 * ((headwind_index or 0) + 1))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from headwind.analysis import gates
 from headwind.commands.inputs import duration
 from headwind.commands.loading import add_load, again_command, confirm, plan_of
+from headwind.commands.showing import show_experiment
 from headwind.errors import Exit
 from headwind.stress import capacity, folder, generator, schedule, step
 from headwind.stress.interrupt import Interrupt
@@ -60,24 +59,8 @@ def execute(options: argparse.Namespace) -> int:
             again=again,
         )
         ended = search.run()
-    _print(into, options.format)
+    show_experiment(into, options.format)
     if ended == "interrupted":
         print(f"headwind: interrupted; what was measured is in {into}.", file=sys.stderr)
         return Exit.INTERRUPTED
     return Exit.DONE
-
-
-def _print(into: Path, form: str) -> None:
-    # Charts take half a second to import, which `--help` should not.
-    from headwind.report import folder as rendering
-    from headwind.stress.plain_tables import experiment_text
-
-    rendering.render(into)
-    document = json.loads((into / "experiment.json").read_text(encoding="utf-8"))
-    if form == "json":
-        print(json.dumps(document, indent=1, ensure_ascii=False))
-    elif form == "md":
-        sys.stdout.write((into / "report.md").read_text(encoding="utf-8"))
-    else:
-        sys.stdout.write(experiment_text(document))
-        print(f"\nreport: {into / 'report.html'}")

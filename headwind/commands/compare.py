@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from headwind.commands.inputs import duration
 from headwind.commands.loading import add_load, again_command, confirm, plan_of
+from headwind.commands.showing import show_experiment
 from headwind.errors import Exit, UsageError
 from headwind.stress import compare, folder, generator, journal, schedule, variants
 from headwind.stress.interrupt import Interrupt
@@ -85,7 +85,7 @@ def execute(options: argparse.Namespace) -> int:
     with Interrupt() as interrupt:
         experiment = compare.Comparison(axis, base, wrk, into, declared, interrupt)
         ended = experiment.run()
-    _print(into, options.format)
+    show_experiment(into, options.format)
     if ended == "interrupted":
         print(
             f"headwind: interrupted; every whole trial is kept in {into}, --resume goes on.", file=sys.stderr
@@ -132,20 +132,3 @@ def _describe(declared: dict[str, Any]) -> None:
     print(f"judge    {kind}; equivalent within {declared['design']['margin']:.0%}")
     print(f"budget   {declared['budget_s']:g} s")
     print(f"again    {declared['again']}")
-
-
-def _print(into: Path, form: str) -> None:
-    # Charts take half a second to import, which `--help` should not.
-    from headwind.report import folder as rendering
-
-    rendering.render(into)
-    document = json.loads((into / "experiment.json").read_text(encoding="utf-8"))
-    if form == "json":
-        print(json.dumps(document, indent=1, ensure_ascii=False))
-    elif form == "md":
-        sys.stdout.write((into / "report.md").read_text(encoding="utf-8"))
-    else:
-        from headwind.stress.plain_tables import experiment_text
-
-        sys.stdout.write(experiment_text(document))
-        print(f"\nreport: {into / 'report.html'}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from headwind.commands.loading import again_command, confirm, plan_of
+from headwind.commands.showing import show_experiment
 from headwind.errors import Exit, UsageError
 from headwind.stress import environment, folder, generator, pattern_report, pattern_run, profile, schedule
 from headwind.stress.interrupt import Interrupt
@@ -93,7 +93,7 @@ def execute(options: argparse.Namespace) -> int:
         environment={"machine": environment.machine(), "software": environment.software()},
     )
     folder.write_json(into / "experiment.json", document)
-    _print(into, options.format)
+    show_experiment(into, options.format)
     return _exit_code(document, into, interrupted=interrupted)
 
 
@@ -144,19 +144,3 @@ def _exit_code(document: dict[str, object], into: Path, *, interrupted: bool) ->
     if "failed" in outcomes:
         return Exit.GATE_FAILED
     return Exit.GATE_NOT_JUDGED if "not_judged" in outcomes else Exit.DONE
-
-
-def _print(into: Path, form: str) -> None:
-    # Charts take half a second to import, which `--help` should not.
-    from headwind.report import folder as rendering
-    from headwind.stress.plain_tables import experiment_text
-
-    rendering.render(into)
-    text = (into / "experiment.json").read_text(encoding="utf-8")
-    if form == "json":
-        sys.stdout.write(text)
-    elif form == "md":
-        sys.stdout.write((into / "report.md").read_text(encoding="utf-8"))
-    else:
-        sys.stdout.write(experiment_text(json.loads(text)))
-        print(f"\nreport: {into / 'report.html'}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from headwind.formats.causes import bad_status, status_codes
 from headwind.formats.documents import Document, amount, documents, entire, mapping, string, whole
-from headwind.formats.fields import Field, blocks, fields, first, following, labels, plain
+from headwind.formats.fields import Field, first, following, labels, read_blocks
 from headwind.formats.text import safe_url
 from headwind.histogram import percentile_key
 from headwind.run import Errors, Latency, Run
@@ -63,11 +63,7 @@ def read(text: str, source: str) -> list[Run]:
     """The runs of autocannon in the text, tables and JSON."""
     found = [_from_json(document) for document in documents(text, _is_result)]
     if "Latency" in text:
-        readable = plain(text)
-        for block in blocks(fields(readable, _LABELS), _LABELS, gap=40):
-            run = _from_text(block, readable)
-            if run is not None:
-                found.append(run)
+        found += read_blocks(text, _LABELS, _from_text, gap=40)
     return sorted(found, key=lambda run: run.lines or (0, 0))
 
 

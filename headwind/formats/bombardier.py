@@ -13,7 +13,7 @@ from typing import Any
 
 from headwind.formats.causes import errors_of, warn_unknown
 from headwind.formats.documents import Document, amount, documents, mapping, string, whole
-from headwind.formats.fields import Field, blocks, fields, first, following, labels, plain
+from headwind.formats.fields import Field, first, following, labels, read_blocks
 from headwind.formats.golang import duration
 from headwind.formats.text import safe_url
 from headwind.formats.units import size
@@ -55,11 +55,7 @@ def read(text: str, source: str) -> list[Run]:
     """The runs of bombardier in the text, plain and JSON."""
     found = [_from_json(document) for document in documents(text, _is_result)]
     if "Reqs/sec" in text or "Bombarding" in text:
-        readable = plain(text)
-        for block in blocks(fields(readable, _LABELS), _LABELS, gap=60):
-            run = _from_text(block, readable)
-            if run is not None:
-                found.append(run)
+        found += read_blocks(text, _LABELS, _from_text, gap=60)
     return sorted(found, key=lambda run: run.lines or (0, 0))
 
 

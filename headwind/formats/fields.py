@@ -7,9 +7,11 @@ compose prefixes, fences, prose) needs no rule of its own; a label inside a sent
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+Made = TypeVar("Made")
 SOFT_END = "\x0b"  # ends a line that is no line of the file: "\n" inside a JSON string, "<br>"
 _ENDS = re.compile(rf"[\n{SOFT_END}]")
 _ESCAPED = re.compile(r"\\(?:(?P<end>r?\\?n)|(?P<tab>t)|(?P<quote>\")|u(?P<code>[0-9a-fA-F]{4}))")
@@ -130,6 +132,15 @@ def blocks(
         highest = max(highest, place)
     if block:
         yield block
+
+
+def read_blocks(
+    text: str, pattern: re.Pattern[str], read: Callable[[list[Field], str], Made | None], *, gap: int
+) -> list[Made]:
+    """What `read` makes of every block of the text, given the fields and the readable text they are from."""
+    readable = plain(text)
+    made = (read(block, readable) for block in blocks(fields(readable, pattern), pattern, gap=gap))
+    return [one for one in made if one is not None]
 
 
 def following(text: str, field: Field, limit: int = 200) -> Iterator[str]:

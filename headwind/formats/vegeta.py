@@ -15,7 +15,7 @@ from typing import Any
 
 from headwind.formats.causes import bad_status, cause, status_codes
 from headwind.formats.documents import Document, amount, documents, entire, mapping, number, string, whole
-from headwind.formats.fields import Field, blocks, fields, first, following, labels, plain
+from headwind.formats.fields import Field, first, following, labels, read_blocks
 from headwind.formats.golang import duration
 from headwind.formats.text import safe_name
 from headwind.histogram import percentile_key
@@ -50,11 +50,7 @@ def read(text: str, source: str) -> list[Run]:
     """The runs of vegeta's reports in the text, text and JSON alike."""
     found = [_from_json(document) for document in documents(text, _is_report)]
     if "[" in text:
-        readable = plain(text)
-        for block in blocks(fields(readable, _LABELS), _LABELS, gap=40):
-            run = _from_text(block, readable)
-            if run is not None:
-                found.append(run)
+        found += read_blocks(text, _LABELS, _from_text, gap=40)
     return sorted(found, key=lambda run: run.lines or (0, 0))
 
 

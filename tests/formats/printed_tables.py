@@ -8,12 +8,12 @@ import random
 
 from tests.formats.printed_values import Printed, last_digit, latencies
 
-
 AB_PERCENTS = (50, 66, 75, 80, 90, 95, 98, 99)
 AB_BANNER = (
     "This is ApacheBench, Version 2.3 <$Revision: 1903618 $>\nCopyright 1996 Adam Twiss, Zeus Technology Ltd, "
     "http://www.zeustech.net/\nLicensed to The Apache Software Foundation, http://www.apache.org/\n\n"
     "Benchmarking localhost (be patient)\nCompleted 100 requests\nFinished 100 requests\n\n\n"
+    "Server Software:        \nServer Hostname:        localhost\n"
 )
 
 
@@ -24,11 +24,9 @@ def ab_text(rng: random.Random) -> Printed:
     taken = rng.uniform(0.01, 5000)
     connect, receive, length, other = (rng.choice((0, rng.randint(1, 99))) for _ in range(4))
     failed, non_2xx = connect + receive + length + other, rng.choice((0, rng.randint(1, done)))
-    total = done * 137
-    rate = done / taken
-    port = rng.choice((80, 8080))
+    total, rate = done * 137, done / taken
     text = (
-        f"{AB_BANNER}Server Software:        \nServer Hostname:        localhost\nServer Port:            {port}\n\n"
+        f"{AB_BANNER}Server Port:            {rng.choice((80, 8080))}\n\n"
         "Document Path:          /a?b=c\nDocument Length:        100 bytes\n\n"
         f"Concurrency Level:      {connections}\nTime taken for tests:   {taken:.3f} seconds\n"
         f"Complete requests:      {done}\nFailed requests:        {failed}\n"
@@ -41,8 +39,7 @@ def ab_text(rng: random.Random) -> Printed:
         f"Total transferred:      {total} bytes\nHTML transferred:       {total // 2} bytes\n"
         f"Requests per second:    {rate:.2f} [#/sec] (mean)\nTime per request:       {1e3 / rate:.3f} [ms] (mean)\n"
         f"Time per request:       {1e3 / rate:.3f} [ms] (mean, across all concurrent requests)\n"
-        f"Transfer rate:          {total / 1024 / taken:.2f} [Kbytes/sec] received\n\nConnection Times (ms)\n"
-        "              min  mean[+/-sd] median   max\n"
+        f"Transfer rate:          {total / 1024 / taken:.2f} [Kbytes/sec] received\n\n"
     )
     percentiles = dict(zip(AB_PERCENTS, (lat[3], *lat[3:9], lat[8]), strict=True))
     text += _ab_times(lat, percentiles)
@@ -73,7 +70,7 @@ def ab_text(rng: random.Random) -> Printed:
 
 def _ab_times(lat: list[int], percentiles: dict[int, int]) -> str:
     """The connection times and the percentiles, in milliseconds."""
-    text = ""
+    text = "Connection Times (ms)\n              min  mean[+/-sd] median   max\n"
     for name, row in (
         ("Connect", (0, 0, 0.1, 0, 1)),
         ("Total", (lat[0], lat[4], lat[4] / 3, lat[3], lat[9])),
