@@ -124,6 +124,15 @@ class Endpoint:
         return cls(**values)
 
 
+def endpoint_kind(tool: str, name: str) -> str:
+    """What a row of `endpoints` stands for: "endpoint", or for k6, whose summaries tell apart whatever a script tags,
+    "scenario", "group" or "tag" (k6's own tags `name` and `url` are endpoints)."""
+    key, colon, _ = name.partition(":")
+    if tool != "k6" or not colon or key in ("name", "url"):
+        return "endpoint"
+    return key if key in ("scenario", "group") else "tag"
+
+
 @dataclass(frozen=True, slots=True)
 class ReadWarning:
     """An oddity of the source that a reader of the numbers should know; codes are listed in docs/formats.md."""
@@ -251,3 +260,16 @@ class Run:
             ReadWarning(row["code"], row["message"]) for row in values.get("warnings") or ()
         )
         return cls(**values)
+
+
+def answered_in_time(run: Run) -> int | None:
+    """How many answers came while a schedule lasted (`duration_s`), to which `requests_per_s` belongs; `requests` then
+    counts the later ones too. None where the run had no schedule of which every request is known."""
+    if (
+        run.tool != "wrk"
+        or run.latency_from_send is None
+        or run.requests_per_s is None
+        or run.duration_s is None
+    ):
+        return None
+    return round(run.requests_per_s * run.duration_s)

@@ -11,7 +11,7 @@ from typing import Any
 from headwind.analysis import context, gates, percentiles
 from headwind.analysis.context import Context
 from headwind.histogram import percentile_key
-from headwind.run import Endpoint, Run
+from headwind.run import Endpoint, Run, endpoint_kind
 from headwind.words import number, seconds, share
 
 PERCENTILES = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0)
@@ -169,18 +169,26 @@ def _change(ratio: float) -> str:
 
 
 def _endpoints(sides: Sequence[Side]) -> Iterator[dict[str, Any]]:
-    """One row per endpoint, with requests, failures, rate and share of failures of every run that has it."""
-    names = dict.fromkeys(
-        (row.method or "", row.name) for one in sides for row in one.run.endpoints if row.requests is not None
+    """One row per endpoint, scenario or other part of the runs, with requests, failures, rate and share of failures of
+    every run that has it; last the whole runs."""
+    keys = dict.fromkeys(
+        _key(one, row) for one in sides for row in one.run.endpoints if row.requests is not None
     )
-    for method, name in names:
-        rows = [
-            next((row for row in one.run.endpoints if (row.method or "", row.name) == (method, name)), None)
-            for one in sides
-        ]
-        yield {"method": method or None, "name": name, "runs": [_endpoint(row) for row in rows]}
-    if names:
-        yield {"method": None, "name": "all", "runs": [_total(one) for one in sides]}
+    for key in keys:
+        rows = [next((row for row in one.run.endpoints if _key(one, row) == key), None) for one in sides]
+        kind, method, name = key
+        yield {
+            "kind": kind,
+            "method": method or None,
+            "name": name,
+            "runs": [_endpoint(row) for row in rows],
+        }
+    if keys:
+        yield {"kind": "all", "method": None, "name": "all", "runs": [_total(one) for one in sides]}
+
+
+def _key(one: Side, row: Endpoint) -> tuple[str, str, str]:
+    return endpoint_kind(one.run.tool, row.name), row.method or "", row.name
 
 
 def _endpoint(row: Endpoint | None) -> dict[str, Any] | None:

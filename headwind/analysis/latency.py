@@ -38,11 +38,13 @@ def late_answers(context: Context) -> Iterable[Finding]:
     hidden = f"every percentile above {top} is unknown but above {limit}"
     if known < 99:
         hidden = f"p99, and every percentile above {top}, is unknown but above {limit}"
+    otherwise = " If wrk ran with another --timeout, say so: `headwind explain --timeout`." if assumed else ""
     count = f"{share(context.late_share)} of the answers ({number(context.cut)})"
     yield Finding(
         "late_answers",
         "critical" if context.late_share >= LATE_CRITICAL_SHARE else "warning",
-        "proved",
+        # That they came after wrk's timeout is certain; where that was is not, unless the text or the user says.
+        "likely" if context.limit_assumed else "proved",
         f"{count} came later than {limit}{assumed}; {hidden}",
         (
             context.read("late answers", context.cut, "1", "'Socket errors' line, timeout"),
@@ -57,7 +59,7 @@ def late_answers(context: Context) -> Iterable[Finding]:
             Evidence("highest known percentile", known, "percent", "100 x (requests - timeout) / requests"),
         ),
         "Measure again with --timeout well above the longest answer, so that no answer is cut out of the figures. "
-        f"Until then read no percentile above {top} and no maximum from this run.",
+        f"Until then read no percentile above {top} and no maximum from this run.{otherwise}",
         "The same share of answers then shows as latencies above "
         f"{limit} instead of timeouts, and the percentiles become known.",
         again(context),

@@ -19,16 +19,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def tables(document: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
-    """(title, rows with a header) of the runs, their percentiles, and their endpoints."""
+    """(title, rows with a header) of the runs, their percentiles, and their endpoints, scenarios, groups and tags."""
     runs = document["runs"]
     yield "Runs", [_HEADER, *map(_run, runs)]
     if len(runs) > 1:
         yield f"Beside {document['baseline']}", _ratios(document["differences"])
     yield "Percentiles", _percentiles(runs)
-    if document["endpoints"]:
-        yield "Endpoints", _endpoints(document)
+    for kind, title in _KINDS.items():
+        rows = [row for row in document["endpoints"] if row.get("kind", "endpoint") == kind]
+        if rows:
+            whole = [row for row in document["endpoints"] if row.get("kind") == "all"]
+            yield title, _endpoints(document["runs"], kind, [*rows, *whole])
 
 
+_KINDS = {"endpoint": "Endpoints", "scenario": "Scenarios", "group": "Groups", "tag": "Tagged requests"}
 _HEADER = ("run", "requests", "fails", "fails %", "RPS", "late", "mean", "p50", "p99", "max")
 
 
@@ -73,11 +77,13 @@ def _percentiles(runs: Sequence[Mapping[str, Any]]) -> list[Row]:
     return rows
 
 
-def _endpoints(document: Mapping[str, Any]) -> list[Row]:
-    rows: list[Row] = [("endpoint", "run", "requests", "fails", "RPS", "fails %", "mean")]
-    for endpoint in document["endpoints"]:
-        name = " ".join(filter(None, (endpoint["method"], endpoint["name"])))
-        for run, figures in zip(document["runs"], endpoint["runs"], strict=True):
+def _endpoints(
+    runs: Sequence[Mapping[str, Any]], kind: str, endpoints: Sequence[Mapping[str, Any]]
+) -> list[Row]:
+    rows: list[Row] = [(kind, "run", "requests", "fails", "RPS", "fails %", "mean")]
+    for endpoint in endpoints:
+        name = " ".join(filter(None, (endpoint["method"], endpoint["name"].removeprefix(f"{kind}:"))))
+        for run, figures in zip(runs, endpoint["runs"], strict=True):
             if figures is None:
                 rows.append((name, run["label"], *["none"] * 5))
                 continue

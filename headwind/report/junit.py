@@ -58,4 +58,5 @@ def _completeness(runs: list[Run]) -> ElementTree.Element:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    return f"{row['severity']} ({row['certainty']}): {row['title']} {row['advice']}".strip()
+    told = f"{row['severity']} ({row['certainty']}): {row['title']}"
+    return f"{told}\n  -> {row['advice']}" if row["advice"] else told

@@ -9,7 +9,7 @@ from typing import Any
 
 from headwind import words
 from headwind.histogram import REPORTED_PERCENTILES, Histogram, percentile_key
-from headwind.run import Endpoint, Latency, Run
+from headwind.run import Endpoint, Latency, Run, answered_in_time, endpoint_kind
 
 NOT_STATED = "not stated"
 _NONE = {NOT_STATED, words.UNKNOWN, "none", "not recorded", "not yet", "not known", ""}
@@ -42,7 +42,7 @@ def number_tables(runs: Sequence[Run], sources: Sequence[str] | None = None) -> 
     names = run_names(runs, sources) if len(runs) > 1 else ("",)
     tables = list(_of_one(runs[0])) if len(runs) == 1 else [_of_many(runs, names)] if runs else []
     for name, run in zip(names, runs, strict=False):
-        tables += [_endpoints(run, f", run {name}" if name else "")] if run.endpoints else []
+        tables += _endpoints(run, f", run {name}" if name else "")
     if any(run.status_codes for run in runs):
         tables.append(_status_codes(runs, names))
     return tuple(tables)
@@ -60,6 +60,14 @@ def _of_one(run: Run) -> Iterator[Table]:
     ]
     if run.rate_target_per_s is not None:
         load.insert(2, ("Offered rate", words.rate(run.rate_target_per_s)))
+    in_time = answered_in_time(run)
+    if in_time is not None:
+        # A schedule's requests are counted whenever they were answered, its rate only while it lasted.
+        load[:2] = [
+            ("Requests answered, of those due", _count(run.requests)),
+            ("Answered while the schedule lasted", _count(in_time)),
+            ("The same per second", _rate(run.requests_per_s)),
+        ]
     if run.thread_requests_per_s is not None:
         rate = run.thread_requests_per_s
         figures = ", ".join(map(_number, (rate.mean, rate.stdev, rate.max)))
@@ -194,21 +202,27 @@ def _percentile(run: Run, key: str) -> float | None:
     return run.latency.percentiles_s.get(key) if run.latency else None
 
 
-def _endpoints(run: Run, of_run: str) -> Table:
-    rows = tuple(
-        (
-            _endpoint_name(row),
-            _count(row.requests),
-            _count(row.failures),
-            _rate(row.requests_per_s),
-            _seconds(row.latency.mean_s if row.latency else None),
-            _seconds(row.latency.percentiles_s.get("99") if row.latency else None),
+def _endpoints(run: Run, of_run: str) -> Iterator[Table]:
+    """A table for each kind of part that the tool tells apart."""
+    kinds = [endpoint_kind(run.tool, row.name) for row in run.endpoints]
+    for kind in dict.fromkeys(kinds):
+        rows = tuple(
+            (
+                _endpoint_name(row).removeprefix(f"{kind}:"),
+                _count(row.requests),
+                _count(row.failures),
+                _rate(row.requests_per_s),
+                _seconds(row.latency.mean_s if row.latency else None),
+                _seconds(row.latency.percentiles_s.get("99") if row.latency else None),
+            )
+            for row, of_kind in zip(run.endpoints, kinds, strict=True)
+            if of_kind == kind
         )
-        for row in run.endpoints
-    )
-    return Table(
-        f"By endpoint{of_run}", ("Endpoint", "Requests", "Failed", "Requests/s", "Mean", "p99"), rows
-    )
+        yield Table(
+            f"By {kind}{of_run}",
+            (kind.capitalize(), "Requests", "Failed", "Requests/s", "Mean", "p99"),
+            rows,
+        )
 
 
 def _endpoint_name(row: Endpoint) -> str:

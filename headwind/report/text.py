@@ -8,6 +8,7 @@ from typing import Any
 
 from headwind.analysis.target import seconds_range
 from headwind.histogram import Histogram, percentile_key
+from headwind.run import Run, answered_in_time
 from headwind.words import UNKNOWN, number, rate, seconds, share
 
 # A terminal of 24 lines, with one left for the prompt that comes after.
@@ -57,10 +58,9 @@ def _short(text: str, length: int) -> str:
 
 
 def _figures(run: Mapping[str, Any], findings: Sequence[Mapping[str, Any]], width: int) -> list[str]:
-    pace = f"{number(run['requests'])} in {seconds(run['duration_s'])}, {rate(run['requests_per_s'])}"
     rows = [
         ("run", clean(_describe(run))),
-        ("requests", pace),
+        ("requests", _pace(run)),
         ("failures", _failures(run)),
         ("measured", _measured(run["histogram"]))
         if run["histogram"]
@@ -72,6 +72,16 @@ def _figures(run: Mapping[str, Any], findings: Sequence[Mapping[str, Any]], widt
 def _describe(run: Mapping[str, Any]) -> str:
     shape = [f"{number(run[key])} {key}" for key in ("threads", "connections") if run[key] is not None]
     return ", ".join((" ".join(filter(None, (run["tool"], run["url"]))), *shape))
+
+
+def _pace(run: Mapping[str, Any]) -> str:
+    answered, per_s, lasted = number(run["requests"]), rate(run["requests_per_s"]), seconds(run["duration_s"])
+    in_time = answered_in_time(Run.from_json(run))
+    if in_time is None:
+        return f"{answered} in {lasted}, {per_s}"
+    # A schedule's requests are counted whenever they were answered, its rate only while it lasted.
+    within = "all" if in_time == run["requests"] else f"{number(in_time)} of them"
+    return f"{answered} answered, {within} within the schedule's {lasted} ({per_s})"
 
 
 def _by_littles_law(findings: Sequence[Mapping[str, Any]]) -> str:

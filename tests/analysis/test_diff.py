@@ -137,8 +137,24 @@ def test_the_percentile_table_reaches_to_9999_and_says_how_far_it_carries() -> N
 
 def test_an_endpoint_that_only_one_run_has_is_shown_as_missing() -> None:
     other = Run("k6", requests=5, endpoints=(Endpoint("scenario:burst", None, 5, 0, 1.0),))
-    table = dict(diff.tables(compared(ONE, other)))["Endpoints"]
+    tables = dict(diff.tables(compared(ONE, other)))
+    assert ("burst", "run0", "none", "none", "none", "none", "none") in tables["Scenarios"]
+    table = tables["Endpoints"]
     assert ("GET /", "run1", "none", "none", "none", "none", "none") in table
+
+
+def test_k6s_scenarios_groups_and_tags_have_tables_of_their_own() -> None:
+    rows = ("scenario:burst", "group:::login", "expected_response:true", "name:GET /")
+    run = Run("k6", requests=20, endpoints=tuple(Endpoint(name, None, 5, 0, 1.0) for name in rows))
+    built = compared(run, ONE)
+    tables = dict(diff.tables(built))
+    assert [row["kind"] for row in built["endpoints"][:4]] == ["scenario", "group", "tag", "endpoint"]
+    assert [row[0] for row in tables["Scenarios"]] == ["scenario", "burst", "burst", "all", "all"]
+    assert [row[0] for row in tables["Groups"]][:2] == ["group", "::login"]
+    assert tables["Tagged requests"][1][0] == "expected_response:true"
+    names = {row[0] for row in tables["Endpoints"]}
+    assert {"name:GET /", "GET /"} <= names
+    assert not {"scenario:burst", "burst"} & names
 
 
 def test_unknown_percentiles_are_bounds_and_printed_ones_that_are_not_measured_are_marked() -> None:

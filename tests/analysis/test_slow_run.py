@@ -37,7 +37,7 @@ def test_it_gives_these_findings_and_no_others_above_a_note(built: dict[str, Any
     ]
     assert told == [
         ("target_missed", "critical", "proved"),
-        ("late_answers", "critical", "proved"),
+        ("late_answers", "critical", "likely"),
         ("saturation_likely", "warning", "likely"),
         ("mean_understated", "warning", "likely"),
     ]

@@ -6,6 +6,7 @@ import csv as csv_module
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,8 +16,9 @@ from markdown_it import MarkdownIt
 
 from headwind.errors import UnreadableError
 from headwind.report import csv, html, junit, markdown
+from headwind.report import text as terminal
 from headwind.report.plain import clean, visible
-from headwind.report.tables import Table
+from headwind.report.tables import Table, number_tables
 from headwind.run import Run
 from headwind.samples import ProcessSample, Sample
 from tests.report.documents import (
@@ -198,6 +200,23 @@ def test_csv_says_which_gates_of_a_run_did_not_hold() -> None:
     assert [row["gates_not_held"] for row in rows] == ["p99<1s", "mean<1s"]
 
 
+def test_a_schedules_two_windows_are_told_apart() -> None:
+    """Its requests are all that were due, whenever they were answered; its rate counts only while it lasted."""
+    run = replace(
+        FULL_RUN, requests=1_010, duration_s=10.0, requests_per_s=99.0, rate_target_per_s=101.0,
+        latency_from_send=FULL_RUN.latency,
+    )  # fmt: skip
+    rows = {row[0]: row[1] for row in number_tables([run])[0].rows}
+    assert rows["Requests answered, of those due"] == "1,010"
+    assert rows["Answered while the schedule lasted"] == "990"
+    assert rows["The same per second"] == "99/s"
+    assert "Requests answered" in {row[0] for row in number_tables([FULL_RUN])[0].rows}
+    shown = terminal.render(document(run))
+    assert "1,010 answered, 990 of them within the schedule's 10 s (99/s)" in shown
+    late = terminal.render(document(replace(run, requests=990)))
+    assert "990 answered, all within the schedule's 10 s (99/s)" in late
+
+
 def test_junit_fails_a_failed_gate_and_errors_one_not_judged() -> None:
     root = ElementTree.fromstring(junit.render(full_document()))
     suite = root[0]
@@ -213,6 +232,15 @@ def test_junit_without_gates_asks_for_complete_runs() -> None:
     good = ElementTree.fromstring(junit.render(document(FULL_RUN)))
     bad = ElementTree.fromstring(junit.render(document(FULL_RUN, Run(tool="wrk"))))
     assert (good[0].get("failures"), bad[0].get("failures")) == ("0", "1")
+
+
+def test_junits_output_keeps_titles_and_advice_apart() -> None:
+    lines = (
+        ElementTree.fromstring(junit.render(full_document()))[0].findtext("system-out") or ""
+    ).splitlines()
+    told = full_document()["findings"]
+    assert lines[0].endswith(told[0]["title"])
+    assert lines[1] == f"  -> {told[0]['advice']}"
 
 
 def test_junit_stays_xml_with_hostile_text() -> None:
