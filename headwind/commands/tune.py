@@ -105,17 +105,27 @@ def _write(path: Path, settings: Mapping[str, str]) -> None:
 
 def text(document: Mapping[str, Any]) -> str:
     """What each knob bought, and what to use."""
-    lines = []
-    for row in document["knobs"]:
-        says = row["verdict"]
-        if row["ratio"] is not None:
-            says += f", {row['ratio']:.3f} times the throughput"
-        if row["low"] is not None:
-            says += f" [{row['low']:.3f}, {row['high']:.3f}]"
-        kept = ", kept" if row["kept"] else ""
-        lines.append(f"{row['name']:<22} {says} ({row['blocks']} blocks{kept})")
+    lines = [_row(row) for row in document["knobs"]]
+    if document["together"] is not None:
+        best = next(row["name"] for row in document["knobs"] if row["kept"])
+        lines += ["", f"together, against {best} alone:", _row(document["together"])]
     lines += [f"{name:<22} not tried: the time was up (--budget)" for name in document["untried"]]
     settings = document["settings"]
     shown = " ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
     lines += ["", f"use: {shown}" if settings else "use: the settings as they are; nothing tried was better"]
+    lines.append(
+        f"({document['family']}, {100 * document['alpha']:.0f} % errors in all; equivalent: within "
+        f"{100 * document['margin']:.0f} %; {document['trials']} trials, {document['discarded']} discarded, "
+        f"seed {document['seed']})"
+    )
     return "\n".join(lines) + "\n"
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    says = row["verdict"] if row["verdict"] != "failed" else "the server does not start with it"
+    if row["ratio"] is not None:
+        says += f", {row['ratio']:.3f} times the throughput"
+    if row["low"] is not None:
+        says += f" [{row['low']:.3f}, {row['high']:.3f}]"
+    blocks = f" ({row['blocks']} blocks{', kept' if row['kept'] else ''})" if row["blocks"] else ""
+    return f"{row['name']:<22} {says}{blocks}"

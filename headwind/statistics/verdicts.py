@@ -1,10 +1,11 @@
 """Better, worse, equivalent or undecided: what the blocks so far prove, and whether to run another.
 
-The family is every pair of configurations. A difference is claimed by Holm's step-down rule (1979) over the family,
-and equivalence (both one-sided tests against the declared margin, Schuirmann 1987) by the same rule as a family of
-its own. Each look may spend only what `spending` allows; Holm within group sequential designs is valid as shown by
-Maurer & Bretz (2013), "Multiple testing in group sequential trials using graphical approaches". A claim once made
-stands. The experiment stops as soon as every pair with the present leader is answered.
+The family is every pair of configurations, or each with the first where that is what is asked. A difference is
+claimed by Holm's step-down rule (1979) over the family, and equivalence (both one-sided tests against the declared
+margin, Schuirmann 1987) by the same rule as a family of its own. Each look may spend only what `spending` allows;
+Holm within group sequential designs is valid as shown by Maurer & Bretz (2013), "Multiple testing in group sequential
+trials using graphical approaches". A claim once made stands. The experiment stops as soon as every pair with the
+present leader (or with the first) is answered.
 
 `replay` is a pure function of the trials: the same blocks give the same claims, in the bench and after `--resume`.
 """
@@ -35,7 +36,10 @@ MARGIN = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is declared before the first trial. `margin` 0.03: two rates within 3 % of each other are equivalent."""
+    """What is declared before the first trial. `margin` 0.03: two rates within 3 % of each other are equivalent.
+
+    The family is every pair of configurations, or, with `against_first`, the first one against each of the others.
+    """
 
     configurations: int
     blocks: int  # at most this many; the error rate is spent over them
@@ -44,10 +48,14 @@ class Plan:
     margin: float = MARGIN
     set_aside_level: float = SET_ASIDE_LEVEL
     paths: int = PATHS  # simulated for the critical values
+    against_first: bool = False
 
     @property
     def pairs(self) -> tuple[Indices, Indices]:
         """Indices of the first and second configuration of every pair of the family."""
+        if self.against_first:
+            others = np.arange(1, self.configurations)
+            return np.zeros_like(others), others
         return np.triu_indices(self.configurations, 1)
 
     @property
@@ -116,7 +124,7 @@ def replay(logs: Floats, plan: Plan, *, ended: bool = False) -> Outcome:
     `ended`: no further block will come, for a reason that does not know the results (the clock, the user).
     """
     available = min(logs.shape[-2], plan.blocks)
-    first, second = plan.pairs
+    first = plan.pairs[0]
     lead = logs.shape[:-2]
     claims = np.zeros((*lead, len(first)), np.int8)
     running = np.ones(lead, bool)
@@ -139,7 +147,7 @@ def replay(logs: Floats, plan: Plan, *, ended: bool = False) -> Outcome:
             chosen = running[..., None] if value.ndim > len(lead) else running
             state[name] = np.where(chosen, value, state[name])
         stop = np.where(running, look, stop)
-        running = running & ~_answered(now, claims, first, second)
+        running = running & ~_answered(now, claims, plan)
     return Outcome(stop, claims.astype(np.int8), answered=~running, **state)
 
 
@@ -148,7 +156,10 @@ def _state(now: Fit, plan: Plan) -> dict[str, Floats]:
     return {"estimates": estimates, "errors": errors, "effects": now.effects, "noise": np.sqrt(now.variance)}
 
 
-def _answered(now: Fit, claims: Claims, first: Indices, second: Indices) -> NDArray[np.bool_]:
+def _answered(now: Fit, claims: Claims, plan: Plan) -> NDArray[np.bool_]:
+    if plan.against_first:
+        return np.asarray((claims != UNDECIDED).all(-1))
+    first, second = plan.pairs
     leader = np.nan_to_num(now.effects, nan=-np.inf).argmax(-1)[..., None]
     concerns = (first == leader) | (second == leader)
     return np.asarray(((claims != UNDECIDED) | ~concerns).all(-1))

@@ -70,8 +70,9 @@ def view(
             continue
         wall = max(wall, last["wall_s"] - first.get("wall_s", 0.0))
         pause = max(pause, paused)  # of the worker that collects most: workers pause apart
-        if last["gc_longest_s"] > first.get("gc_longest_s", 0.0) or paused > 0:
-            longest = max(longest, min(last["gc_longest_s"], paused))
+        # Collections while the application was imported are not those of requests.
+        since = first.get("wall_s", 0.0)
+        longest = max([longest, *(took for at_s, took in last["gc_long"] if at_s > since)])
         collections += last["gc_collections"] - first.get("gc_collections", 0)
         busy += gained
         looks += last["looks"] - first.get("looks", 0)

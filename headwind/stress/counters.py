@@ -72,6 +72,7 @@ class Watch:
         self._dependency: dict[int, tuple[float, float]] = {}
         self._dependency_name: str | None = None
         self._known_peers: set[str] = set()
+        self.upstream: dict[int, set[int]] = {}  # port that the server connects to -> who listens there
         self._queue: list[int] = []
         self._late_overflows: int | None = None
         self._readable = True
@@ -166,9 +167,9 @@ class Watch:
     def _thorough(self, first: bool = False) -> None:
         pids = self.server.refresh()
         rows = proc.sockets(self.server.netns)
-        port = self.server.port
+        ports = self.server.ports
         queued = [
-            row.receive_queue for row in rows.values() if row.state == proc.LISTEN and row.local_port == port
+            row.receive_queue for row in rows.values() if row.state == proc.LISTEN and row.local_port in ports
         ]
         self._queue.append(sum(queued))
         for pid in pids:
@@ -200,7 +201,7 @@ class Watch:
         row.switches_last, row.io_last = switches(pid), proc.io_bytes(pid)
         row.rss.append(values.rss_bytes)
         row.thread_counts.append(values.threads)
-        context = row.context = ProcessContext(pid, self.server.port, rows)
+        context = row.context = ProcessContext(pid, self.server.ports, rows)
         row.event_loop = row.event_loop or context.has_event_loop
         row.fds_max = max(row.fds_max or 0, len(context.fds)) or None
         self._count_sockets(row, context)
@@ -215,7 +216,7 @@ class Watch:
             found = context.sockets.get(int(target[8:-1]))
             if found is None or found.state == proc.LISTEN:
                 continue
-            if found.local_port == self.server.port:
+            if found.local_port in self.server.ports:
                 clients += found.state == proc.ESTABLISHED
             else:
                 outbound += 1
@@ -230,9 +231,12 @@ class Watch:
         if name in self._known_peers or len(self._known_peers) > 20:
             return
         self._known_peers.add(name)
-        for pid in set(proc.inode_owners(proc.listeners(port, self.server.netns))):
+        owners = set(proc.inode_owners(proc.listeners(port, self.server.netns)))
+        if owners:
+            self.upstream.setdefault(port, set()).update(owners)
+        for pid in owners:
             values = proc.stat(f"/proc/{pid}")
-            if values is not None and pid not in self._processes:
+            if values is not None and pid not in self.server.pids:
                 self._dependency[pid] = (values.cpu_s, values.cpu_s)
                 self._dependency_name = self._dependency_name or values.name
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from headwind.analysis.diagnosis import Diagnosis, judge
-from headwind.analysis.diagnosis.facts import others_cores, starved
+from headwind.analysis.diagnosis.facts import Facts, others_cores, starved
 from headwind.analysis.diagnosis.observations import (
     Answer,
     Counters,
@@ -17,14 +17,16 @@ from headwind.analysis.diagnosis.observations import (
     Observations,
     Unloaded,
 )
+from headwind.analysis.diagnosis.overtime import closed_share
 from headwind.analysis.diagnosis.planning import wanted
-from headwind.stress import proc, target
+from headwind.stress import proc, proxy, target
 from headwind.stress import spy as spying
 from headwind.stress.agent_pass import agent_pass
 from headwind.stress.counters import Watch
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.interventions import (
     Bench,
+    connections,
     fewer_cores,
     gunicorn_master,
     more_workers,
@@ -72,6 +74,7 @@ class Session:
     notes: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)  # interventions that could not be made here
     done: set[str] = field(default_factory=set)
+    upstream: dict[int, set[int]] = field(default_factory=dict)  # as Watch.upstream
 
     def watched(
         self, mode: str, kind: str, duration_s: float, **settings: float
@@ -79,8 +82,13 @@ class Session:
         """One plan of the prober with the counters beside it."""
         watch = Watch(self.server).start()
         self.budget.take(duration_s)
-        answers = probe(self.request, self.interrupt, mode, (kind,), duration_s=duration_s, **settings)
-        return answers, watch.stop()
+        try:
+            answers = probe(self.request, self.interrupt, mode, (kind,), duration_s=duration_s, **settings)
+        finally:
+            counters = watch.stop()
+        for port, owners in watch.upstream.items():
+            self.upstream.setdefault(port, set()).update(owners)
+        return answers, counters
 
 
 def median_s(answers: tuple[Answer, ...]) -> float | None:
@@ -111,7 +119,15 @@ def unloaded(session: Session) -> Unloaded:
     endpoint, endpoint_counters = session.watched(
         "closed", "endpoint", min(6.0, max(2.0, 4 * service_s)), timeout_s=15.0
     )
+    before = proxy.cpu_of(session.upstream)
     missing, missing_counters = session.watched("closed", "missing", 1.0, timeout_s=10.0)
+    behind = proxy.passed_on(before, proxy.cpu_of(session.upstream), 1.0)
+    if behind:
+        proxy.follow(session.server, session.upstream, behind)
+        session.notes.append(
+            f"what listens at port {session.server.port} is a proxy: what it passes 404s on to, at port "
+            f"{', '.join(map(str, sorted(behind)))}, is diagnosed with it"
+        )
     service_s = median_s(endpoint) or service_s
     pairs = _pairs(session, service_s) if service_s >= 0.002 else ()
     return Unloaded(
@@ -302,7 +318,7 @@ def _try(session: Session, seen: Observations, options: Options, kind: str) -> O
     slice_s = 5.0 if session.budget.left_s >= 20 else 3.0
     bench = Bench(session.request, session.connections, slice_s, session.interrupt, lambda: drain(session))
     session.tell(f"trying: {kind}")
-    done = _intervention(session, options, bench, kind)
+    done = _intervention(session, options, bench, kind, (closed_share(Facts(seen)) or 0.0) >= 0.5)
     if done is None:
         session.failed.add(kind)
         return seen
@@ -310,13 +326,17 @@ def _try(session: Session, seen: Observations, options: Options, kind: str) -> O
     return replace(seen, interventions=(*seen.interventions, done))
 
 
-def _intervention(session: Session, options: Options, bench: Bench, kind: str) -> Intervention | None:
+def _intervention(
+    session: Session, options: Options, bench: Bench, kind: str, closes: bool
+) -> Intervention | None:
     rounds = 2 if session.budget.left_s >= 4 * bench.slice_s else 1
     if kind == "copy" and options.command is not None:
         # Where one more gunicorn worker was tried, a copy would tell the same.
         return None if "worker" in session.done else second_copy(bench, options.command, rounds)
     if kind == "threads" and options.command is not None:
         return one_thread(bench, options.command, session.server, rounds)
+    if kind == "keepalive":
+        return connections(bench, closes, rounds)
     if kind == "core":
         return fewer_cores(bench, session.server, rounds)
     master = gunicorn_master(session.server)

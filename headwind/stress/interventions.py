@@ -6,12 +6,13 @@ alike. The numbers of two neighbouring slices form a pair.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headwind.analysis.diagnosis.observations import Intervention
 from headwind.errors import HeadwindError
@@ -33,6 +34,7 @@ THREAD_SETTINGS = (
     "RAYON_NUM_THREADS",
 )
 WORKER_TIMEOUT_S = 20.0
+BLOCK_SLOTS = 5  # of wrk's time line, 100 ms each
 
 
 @dataclass(slots=True)
@@ -45,31 +47,55 @@ class Bench:
     interrupt: Interrupt
     settle: Callable[[], object]  # waits until the server has drained
 
-    def slice(self, *ports: int) -> float:
-        """Good answers per second of one slice over copies at `ports`, connections shared between them."""
+    def slice(self, *ports: int, headers: Sequence[str] = ()) -> Slice:
+        """One slice over copies at `ports`, connections shared between them."""
         ports = ports or (self.request.port,)
         each = max(1, self.connections // len(ports))
         runs: list[WrkRun] = []
         try:
-            runs += [WrkRun(self.request.at_port(port), each, self.slice_s) for port in ports]
-            return sum(_good(run.finish(self.interrupt)) for run in runs)
+            runs += [
+                WrkRun(self.request.at_port(port), each, self.slice_s, headers=headers) for port in ports
+            ]
+            return _slice_of([run.finish(self.interrupt) for run in runs])
         finally:
             for run in runs:
                 run.stop()
             self.settle()
 
 
-def _good(generated: Generated) -> float:
-    bad = sum(count for code, count in generated.statuses.items() if int(code) >= 400)
-    seconds = generated.duration_s
-    return (generated.requests - bad) / seconds if seconds else 0.0
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Good answers per second, of the whole slice and of each half second but the first."""
+
+    rate_per_s: float
+    blocks_per_s: tuple[float, ...]
+
+
+def _slice_of(copies: Sequence[Generated]) -> Slice:
+    """The sum over copies of the server that were loaded at the same time."""
+    shares, rates = [], []
+    for one in copies:
+        bad = sum(count for code, count in one.statuses.items() if int(code) >= 400)
+        shares.append(1 - bad / one.requests if one.requests else 0.0)
+        rates.append(shares[-1] * one.requests / one.duration_s if one.duration_s else 0.0)
+    whole = min((len(one.timeline) for one in copies), default=0) // BLOCK_SLOTS
+    blocks = tuple(
+        sum(
+            share * sum(one.timeline[number * BLOCK_SLOTS : (number + 1) * BLOCK_SLOTS])
+            for share, one in zip(shares, copies, strict=True)
+        )
+        / (0.1 * BLOCK_SLOTS)
+        for number in range(1, whole)
+    )
+    return Slice(sum(rates), blocks)
 
 
 def _paired(
-    kind: str, description: str, base: Callable[[], float], changed: Callable[[], float], rounds: int
+    kind: str, description: str, base: Callable[[], Slice], changed: Callable[[], Slice], rounds: int
 ) -> Intervention:
-    """A B, then B A, ...: `rounds` pairs."""
-    unchanged, other = [], []
+    """A B, then B A: `rounds` pairs; one is enough where it leaves no doubt."""
+    unchanged: list[Slice] = []
+    other: list[Slice] = []
     for number in range(rounds):
         if number % 2 == 0:
             unchanged.append(base())
@@ -77,7 +103,21 @@ def _paired(
         else:
             other.append(changed())
             unchanged.append(base())
-    return Intervention(kind, description, tuple(unchanged), tuple(other))
+        if _beyond_doubt(unchanged[-1].rate_per_s, other[-1].rate_per_s):
+            break
+    return Intervention(
+        kind,
+        description,
+        tuple(one.rate_per_s for one in unchanged),
+        tuple(one.rate_per_s for one in other),
+        tuple(block for one in unchanged for block in one.blocks_per_s),
+        tuple(block for one in other for block in one.blocks_per_s),
+    )
+
+
+def _beyond_doubt(base: float, changed: float) -> bool:
+    """Whether one pair of slices differs by more than drift and luck make of equal servers (some 10 %), thrice over."""
+    return base <= 0 or abs(math.log(max(changed, 1e-9) / base)) > math.log(1.35)
 
 
 def second_copy(bench: Bench, command: str, rounds: int = 2) -> Intervention | None:
@@ -124,6 +164,26 @@ def one_thread(bench: Bench, command: str, server: Server, rounds: int = 2) -> I
         return None
 
 
+def connections(bench: Bench, closes: bool, rounds: int = 1) -> Intervention | None:
+    """Throughput with keep-alive the other way round, by a header of the requests; the server stays as it is.
+
+    Where the server ends every connection (`closes`) it is asked to keep them; None if it does not even then.
+    """
+    header = "Connection: keep-alive" if closes else "Connection: close"
+    if closes:
+        asked = replace(bench.request, headers={**bench.request.headers, "Connection": "keep-alive"})
+        answers = probe(asked, bench.interrupt, "closed", duration_s=0.3, timeout_s=10.0)
+        if bench.request.script is not None or all(row.closed for row in answers):
+            return None
+    return _paired(
+        "keepalive",
+        "connections kept, by a header" if closes else "a new connection for every request, by a header",
+        bench.slice,
+        lambda: bench.slice(headers=(header,)),
+        rounds,
+    )
+
+
 def _threads(server: Server) -> int:
     return sum(len(proc.threads(pid)) for pid in server.refresh())
 
@@ -154,7 +214,7 @@ def one_core_fewer(server: Server) -> Iterator[None]:
 def fewer_cores(bench: Bench, server: Server, rounds: int = 2) -> Intervention:
     """Throughput with one core fewer for the server, by affinity."""
 
-    def changed() -> float:
+    def changed() -> Slice:
         with one_core_fewer(server):
             return bench.slice()
 
@@ -208,7 +268,7 @@ def _wait_for_workers(server: Server, wanted: int, interrupt: Interrupt | None) 
 def more_workers(bench: Bench, server: Server, master: int, rounds: int = 2) -> Intervention:
     """Throughput with one gunicorn worker more."""
 
-    def changed() -> float:
+    def changed() -> Slice:
         with one_worker_more(server, master, bench.interrupt):
             return bench.slice()
 

@@ -112,7 +112,7 @@ class Launched:
         workers = self.server.workers()
         sockets = proc.sockets(self.process.pid)
         for pid in workers:
-            context = ProcessContext(pid, self.port, sockets)
+            context = ProcessContext(pid, frozenset({self.port}), sockets)
             if state_of(context, pid) in ("run", "file", "child", ""):
                 return False
         return bool(workers)

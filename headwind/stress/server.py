@@ -12,13 +12,19 @@ from headwind.stress.sockdiag import listening
 
 @dataclass(slots=True)
 class Server:
-    """`roots`: the processes that were started, given or found at the port; all their descendants "
-    "belong to it."""
+    """`roots`: the processes that were started, given or found at the port; all their descendants belong to it.
+    `behind`: the ports at which the processes behind a proxy serve what it passes on."""
 
     port: int
     roots: set[int]
     pids: set[int] = field(default_factory=set)
     up: dict[int, int] = field(default_factory=dict)
+    behind: set[int] = field(default_factory=set)
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Where the processes that do the work take connections."""
+        return frozenset(self.behind or {self.port})
 
     @property
     def netns(self) -> int | str:
@@ -43,8 +49,8 @@ class Server:
         return self.pids
 
     def holders(self) -> set[int]:
-        """Those of its processes that hold a socket listening on the port."""
-        inodes = proc.listeners(self.port, self.netns)
+        """Those of its processes that hold a socket listening on its ports."""
+        inodes = set().union(*(proc.listeners(port, self.netns) for port in self.ports))
         return set(proc.inode_owners(inodes, self.pids))
 
     def workers(self, clients: dict[int, int] | None = None) -> set[int]:

@@ -80,7 +80,7 @@ class ProcessContext:
     """What is needed to name the fds of one process; made afresh now and then."""
 
     pid: int
-    port: int
+    ports: frozenset[int]  # of the server
     sockets: dict[int, proc.Socket]
     fds: dict[int, str] = field(default_factory=dict)
 
@@ -107,7 +107,7 @@ class ProcessContext:
         if row is not None:
             if row.state == proc.LISTEN:
                 return "listen"
-            return "client" if row.local_port == self.port else "outbound"
+            return "client" if row.local_port in self.ports else "outbound"
         if target.startswith("socket:["):
             return "socket"
         if target.startswith("pipe:[") or target.startswith(("/dev/pts", "/dev/tty", "/dev/console")):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from headwind.analysis.diagnosis.environment import evidence
-from headwind.analysis.diagnosis.facts import TRIVIAL_CPU_S, Facts, gain
+from headwind.analysis.diagnosis.facts import TRIVIAL_CPU_S, Facts
+from headwind.analysis.diagnosis.gains import gain, words_of_gain
 from headwind.analysis.diagnosis.model import Cause
 from headwind.analysis.diagnosis.observations import Counters
 from headwind.analysis.finding import Certainty, Evidence
@@ -247,6 +248,7 @@ def load_imbalance(facts: Facts) -> Cause | None:
         return None
     sockets = [process.client_sockets for process in facts.workers]
     mean = sum(used) / len(used)
+    spread = facts.intervention("keepalive")
     return Cause(
         "load_imbalance",
         "proved",
@@ -262,6 +264,11 @@ def load_imbalance(facts: Facts) -> Cause | None:
                 "1",
                 "/proc",
             ),
+            *(
+                (evidence("gain with a new connection per request", gain(spread), "1", "intervention"),)
+                if spread
+                else ()
+            ),
         ),
         "Let the kernel or the proxy spread connections (SO_REUSEPORT, least connections), and let "
         "clients reconnect now and then.",
@@ -271,12 +278,13 @@ def load_imbalance(facts: Facts) -> Cause | None:
 
 def workers_below_cores(facts: Facts) -> Cause | None:
     """Every worker is full and there are cores that no worker can use."""
-    workers, cpus = len(facts.workers), facts.counters.server_cpus
+    computing, cpus = facts.computing, facts.counters.server_cpus
+    workers = len(computing)
     tried = facts.intervention("worker") or facts.intervention("copy")
     bought = gain(tried) if tried is not None else None
-    if not facts.cpu_limited or workers >= cpus or len(facts.full_workers) < workers:
+    if not facts.cpu_limited or workers >= cpus or not all(map(facts.is_full, computing)):
         return None
-    if any(process.cpu_s > 1.3 * facts.counters.wall_s for process in facts.workers):
+    if any(process.cpu_s > 1.3 * facts.counters.wall_s for process in computing):
         return None  # its threads do use several cores
     if bought is not None and bought < 1.12:
         return None
@@ -289,7 +297,7 @@ def workers_below_cores(facts: Facts) -> Cause | None:
         "proved" if bought else "likely",
         f"{workers} worker{'s' if workers > 1 else ''} on {cpus} cores, each with its interpreter full: "
         f"{1e3 * (facts.cpu_per_request_s or 0.0):.1f} ms of CPU per request"
-        + (f"; one more raised throughput by {100 * (bought - 1):.0f} %." if bought else "."),
+        + (f"; one more changed throughput by {words_of_gain(tried)}." if tried and bought else "."),
         (
             *_common(facts),
             evidence("workers", workers, "1", "/proc"),

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headwind.analysis.diagnosis import computing, overtime, pauses
-from headwind.analysis.diagnosis.facts import SATURATED_BELOW, Facts, gain, latencies_s
+from headwind.analysis.diagnosis.facts import SATURATED_BELOW, Facts, latencies_s
+from headwind.analysis.diagnosis.gains import gain, words_of_gain
 from headwind.analysis.diagnosis.model import RuledOut
 from headwind.analysis.diagnosis.waiting import in_flight
 
@@ -25,8 +26,8 @@ def _cpu(facts: Facts) -> str | None:
 def _workers(facts: Facts) -> str | None:
     tried = facts.intervention("worker") or facts.intervention("copy")
     bought = gain(tried) if tried is not None else None
-    if bought is not None and bought < 1.1:
-        return f"one more ({tried.description if tried else ''}) gave {bought:.2f} times the throughput"
+    if tried is not None and bought is not None and bought < 1.1:
+        return f"{tried.description} changed throughput by {words_of_gain(tried)}"
     if len(facts.workers) >= facts.counters.server_cpus:
         return f"{len(facts.workers)} workers on {facts.counters.server_cpus} cores"
     return _cpu(facts)
@@ -133,9 +134,8 @@ def _batch(facts: Facts) -> str | None:
 def _gc(facts: Facts) -> str | None:
     agent = facts.seen.agent
     if agent is not None and agent.wall_s:
-        return (
-            f"the collector took {100 * agent.gc_pause_s / agent.wall_s:.1f} % of the time, "
-            f"{1e3 * agent.gc_longest_s:.0f} ms at most"
+        return f"the collector took {100 * agent.gc_pause_s / agent.wall_s:.1f} % of the time, " + (
+            f"{1e3 * agent.gc_longest_s:.0f} ms at most" if agent.gc_longest_s else "less than 10 ms each"
         )
     # A collector at work all the time makes no stall, only CPU time.
     return None if facts.cpu_limited and facts.seen.python and not facts.trivial else _no_stall(facts)

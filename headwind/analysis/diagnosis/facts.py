@@ -248,10 +248,29 @@ class Facts:
         return [process for process in self.workers if self.is_full(process)]
 
     @cached_property
+    def full_helpers(self) -> list[ProcessUse]:
+        """Processes of the server that serve no client themselves and have no time left: a pool of processes that
+        compute for it, or a proxy before it. What works without requests, or for 404s alike, is none of them."""
+        base = self.seen.unloaded.missing_counters
+        idle = {row.pid: row.cpu_s / base.wall_s for row in base.processes} if base is not None else {}
+        return [
+            process
+            for process in self.counters.processes
+            if process.role != "worker"
+            and process.cpu_s >= FULL_SHARE * self.counters.wall_s
+            and idle.get(process.pid, 0.0) < 0.3
+        ]
+
+    @cached_property
+    def computing(self) -> list[ProcessUse]:
+        """The processes whose CPU decides: full helpers, where no worker is full, else the workers."""
+        return self.full_helpers if self.full_helpers and not self.full_workers else self.workers
+
+    @cached_property
     def cpu_limited(self) -> bool:
         """The CPU that the server can use is used up: its interpreters, or its cores."""
         cores = min(self.counters.server_cpus, self.counters.cpu_quota or self.counters.server_cpus)
-        if self.server_cores >= 0.88 * cores:
+        if self.server_cores >= 0.88 * cores or self.full_helpers:
             return True
         if not self.workers:
             return False
@@ -370,13 +389,3 @@ def _cpu_each(counters: Counters | None, requests: int) -> float | None:
     if counters is None or not requests:
         return None
     return sum(process.cpu_s for process in counters.processes) / requests
-
-
-def gain(intervention: Intervention) -> float | None:
-    """Median of the paired ratios changed / unchanged."""
-    ratios = [
-        changed / base
-        for base, changed in zip(intervention.base_per_s, intervention.changed_per_s, strict=False)
-        if base > 0
-    ]
-    return statistics.median(ratios) if ratios else None

@@ -157,15 +157,18 @@ class Unloaded:
 @dataclass(frozen=True, slots=True)
 class Intervention:
     """One thing changed, in slices paired with the unchanged server. `kind`: copy (a second copy of the server
-    beside it), worker, core (one fewer), threads (numeric libraries held to one thread), keepalive (off)."""
+    beside it), worker, core (one fewer), threads (numeric libraries held to one thread), keepalive (a new connection
+    for every request, or a request to keep it where the server ends each).
+
+    `base_per_s` and `changed_per_s` hold good answers per second of each slice, `..._blocks_per_s` those of all its
+    half seconds, the first left out."""
 
     kind: str
     description: str
     base_per_s: tuple[float, ...]
     changed_per_s: tuple[float, ...]
-    note: str = ""
-    base_cpu_s: float | None = None  # server CPU per request
-    changed_cpu_s: float | None = None
+    base_blocks_per_s: tuple[float, ...] = ()
+    changed_blocks_per_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

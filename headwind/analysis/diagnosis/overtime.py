@@ -5,6 +5,7 @@ from __future__ import annotations
 from headwind.analysis.diagnosis.computing import opens_per_request
 from headwind.analysis.diagnosis.environment import evidence
 from headwind.analysis.diagnosis.facts import Facts
+from headwind.analysis.diagnosis.gains import gain
 from headwind.analysis.diagnosis.model import Cause
 from headwind.analysis.diagnosis.observations import Load
 
@@ -26,6 +27,7 @@ def no_keepalive(facts: Facts) -> Cause | None:
     if cost is None or CONNECTION_COST_S / cost < 0.1:
         return None
     opens = facts.counters.passive_opens
+    kept = facts.intervention("keepalive")
     return Cause(
         "no_keepalive",
         "proved",
@@ -37,6 +39,7 @@ def no_keepalive(facts: Facts) -> Cause | None:
                 "connections per request", opens / facts.full.requests if opens else None, "1", "PassiveOpens"
             ),
             evidence("CPU per request", facts.cpu_per_request_s, "s", "/proc, full load"),
+            *((evidence("gain when asked to keep them", gain(kept), "1", "intervention"),) if kept else ()),
         ),
         "Serve HTTP/1.1 with keep-alive (gunicorn: gthread or an ASGI worker instead of sync; no "
         "`Connection: close`).",

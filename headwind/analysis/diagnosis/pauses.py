@@ -84,13 +84,18 @@ def _by_answers(answers: list[Answer], least_s: float) -> list[Stall]:
 
 
 def regular_period_s(stalls: list[Stall]) -> float | None:
-    """The period of at least three stalls, if their distances agree within a quarter; gaps of two "
-    "periods count."""
+    """The period of at least three stalls, if their distances agree; gaps of two periods count.
+
+    Of five stalls and more half of the distances must agree within a fifth; of fewer, which luck could space evenly,
+    all of them within an eighth.
+    """
     gaps = [b.at_s - a.at_s for a, b in itertools.pairwise(stalls)]
     if len(gaps) < 2:
         return None
     period = statistics.median(gaps)
     rest = [abs(gap / period - round(gap / period)) for gap in gaps if round(gap / period) >= 1]
+    if len(gaps) < 4:
+        return period if len(rest) == len(gaps) and max(rest) < 0.125 else None
     return period if len(rest) >= 0.7 * len(gaps) and statistics.median(rest) < 0.2 else None
 
 
@@ -102,7 +107,11 @@ class Pauses:
     half: list[Stall]
     alone: list[Stall]
     alone_s: float  # how long was looked at without load
-    share: float  # of the full load's time
+    share: float  # of the loads' time
+
+    @property
+    def all(self) -> list[Stall]:
+        return sorted([*self.alone, *self.full, *self.half], key=lambda stall: stall.at_s)
 
 
 def find(facts: Facts) -> Pauses:
@@ -125,13 +134,13 @@ def find(facts: Facts) -> Pauses:
         for part in (base.paced, base.endpoint, base.missing)
         if len(part) > 1
     )
-    time_s = max(0.1, facts.full.duration_s - 1.0)
+    time_s = max(0.1, sum(load.duration_s - 1.0 for load in facts.loads))
     return Pauses(
         full,
         half,
         _merge(alone) if rows else [],
         looked,
-        sum(stall.length_s for stall in full) / time_s,
+        sum(stall.length_s for stall in full + half) / time_s,
     )
 
 
@@ -154,18 +163,20 @@ def pauses(facts: Facts) -> list[Cause]:
         return []
     if _by_requests(facts, found):
         return [_suspected_gc(facts, found)]
-    together = found.full + found.half
-    period = regular_period_s(found.full) or regular_period_s(together)
-    if period is None and len(found.alone) < 2:
+    period = regular_period_s(found.full) or regular_period_s(found.full + found.half)
+    period = period or regular_period_s(found.all)
+    if period is None and (len(found.alone) < 2 or len(found.full) < 2):
         return []
     return [_periodic(facts, found, period)]
 
 
 def _counts(found: Pauses) -> bool:
+    """Whether there are stalls enough to speak of a rhythm: what comes every 5 s may come once in each load."""
     return (
-        len(found.full) >= 2
+        len(found.full) >= 1
+        and len(found.full) + len(found.half) >= 2
         and found.share >= 0.03
-        and len(found.full) + len(found.half) + len(found.alone) >= 3
+        and len(found.all) >= 3
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwind.analysis.diagnosis import computing, environment, pauses, waiting
+from headwind.analysis.diagnosis import computing, environment, overtime, pauses, waiting
 from headwind.analysis.diagnosis.facts import Facts, starved
 from headwind.analysis.diagnosis.observations import Observations
 
@@ -18,7 +18,7 @@ HOPELESS = (
 
 
 def wanted(seen: Observations, *, may_start: bool, may_look_inside: bool, may_change: bool) -> list[str]:
-    """Kinds of intervention in order of worth: agent, threads, worker, copy, core.
+    """Kinds of intervention in order of worth: agent, keepalive, threads, worker, copy, core.
 
     `may_start`: copies of the server can be started; `may_look_inside`: by the agent or py-spy; `may_change`: its
     processes may be changed.
@@ -42,7 +42,8 @@ def wanted(seen: Observations, *, may_start: bool, may_look_inside: bool, may_ch
     if starved(facts.counters):  # slices would compare the neighbours, but collections can be timed
         return ["agent"] if may_look_inside and seen.python and _agent_helps(facts) else []
     kinds = _for_computing(facts) if facts.cpu_limited else _for_waiting(facts)
-    kinds = [kind for kind in kinds if (may_start if kind in ("threads", "copy") else may_change)]
+    allowed = {"threads": may_start, "copy": may_start, "keepalive": True}
+    kinds = [*_for_connections(facts), *(kind for kind in kinds if allowed.get(kind, may_change))]
     return ["agent", *kinds] if may_look_inside and seen.python and _agent_helps(facts) else kinds
 
 
@@ -63,11 +64,17 @@ def _for_computing(facts: Facts) -> list[str]:
     kinds = []
     if computing.computes_in_parallel(facts):
         kinds.append("threads")
-    elif not facts.trivial and len(facts.workers) < facts.counters.server_cpus:
+    elif not facts.trivial and len(facts.computing) < facts.counters.server_cpus:
         kinds += ["worker", "copy"]
     if not facts.trivial and not kinds and facts.counters.server_cpus > 1:
         kinds.append("core")
     return kinds
+
+
+def _for_connections(facts: Facts) -> list[str]:
+    """Keep-alive the other way round: what new connections cost, or whether kept ones make the load uneven."""
+    named = (overtime.no_keepalive(facts), computing.load_imbalance(facts))
+    return ["keepalive"] if any(cause is not None for cause in named) else []
 
 
 def _for_waiting(facts: Facts) -> list[str]:

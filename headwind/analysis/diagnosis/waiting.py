@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from headwind.analysis.diagnosis.environment import evidence
-from headwind.analysis.diagnosis.facts import IDLE_STATES, LOCK_STATES, Facts, gain
+from headwind.analysis.diagnosis.facts import IDLE_STATES, LOCK_STATES, Facts
+from headwind.analysis.diagnosis.gains import gain
 from headwind.analysis.diagnosis.model import Cause
 from headwind.analysis.finding import Certainty, Evidence
 

@@ -21,6 +21,8 @@ from typing import Any
 
 LOOK_S = 0.02
 WRITE_S = 0.5
+LONG_S = 0.01  # shorter collections are only added up
+KEPT = 500
 IDLE_FILES = ("selectors.py", "asyncio/runners.py", "asyncio/base_events.py", "socketserver.py", "uvicorn/")
 IDLE_FUNCTIONS = ("accept", "wait", "get", "select", "poll", "_worker", "_wait_for_tstate_lock", "_recv_into")
 WATCHED = ("logging", "json", "re", "ssl", "pickle", "importlib", "copy", "sqlite3", "subprocess")
@@ -34,7 +36,9 @@ class Agent:
         self.began = time.monotonic()
         self.collecting: float | None = None
         self.pauses = 0.0
-        self.longest = 0.0
+        self.long_collections: list[
+            tuple[float, float]
+        ] = []  # (seconds since the begin, length), latest last
         self.collections = 0
         self.looks = 0
         self.busy = 0
@@ -54,8 +58,10 @@ class Agent:
         elif self.collecting is not None:
             took = now - self.collecting
             self.pauses += took
-            self.longest = max(self.longest, took)
             self.collections += 1
+            if took >= LONG_S:
+                self.long_collections.append((time.monotonic() - self.began, took))
+                del self.long_collections[:-KEPT]
             self.collecting = None
 
     def run(self) -> None:
@@ -130,7 +136,7 @@ class Agent:
         return {
             "wall_s": time.monotonic() - self.began,
             "gc_pause_s": self.pauses,
-            "gc_longest_s": self.longest,
+            "gc_long": self.long_collections,
             "gc_collections": self.collections,
             "looks": self.looks,
             "busy": self.busy,
