@@ -327,19 +327,22 @@ def batch() -> Handler:
 
 @illness
 def gc_heap() -> Handler:
-    class Node:
-        def __init__(self) -> None:
-            self.me = self
-            self.values = [1, 2, 3]
+    """A cache whose entries live long and are replaced all the time, so that the whole heap is looked through often."""
 
-    heap = [{"i": i, "l": [i]} for i in range(1_500_000)]
-    recent: list[Node] = []
+    class Entry:
+        def __init__(self, number: int) -> None:
+            self.values = [number]
+            self.more = {"number": number}
+
+    cache = {number: Entry(number) for number in range(300_000)}
+    at = 0
 
     async def work() -> dict[str, int]:
-        recent.extend(Node() for _ in range(400))
-        if len(recent) > 20_000:
-            recent.clear()
-        return {"size": len(heap)}
+        nonlocal at
+        for _ in range(500):
+            cache[at % 300_000] = Entry(at)
+            at += 1
+        return {"size": len(cache)}
 
     return work
 
