@@ -20,8 +20,18 @@ pytestmark = pytest.mark.skipif(MAKE is None, reason="make is not on PATH: `apt 
 
 def would_run(*arguments: str) -> str:
     """The commands of `make ARGUMENTS`, joined by newlines."""
+    return made("-n", *arguments)
+
+
+def made(*arguments: str) -> str:
+    """What `make ARGUMENTS` prints, whatever variables of the Makefile the caller's environment has."""
     done = subprocess.run(
-        [MAKE or "make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        [MAKE or "make", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout
 
@@ -78,7 +88,7 @@ def test_the_users_own_api_takes_the_place_of_the_service(given: list[str], expe
 
 
 def test_help_lists_every_target() -> None:
-    said = subprocess.run([MAKE or "make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = made()
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {"stress", "test", "compare", "capacity", "diagnose", "serve", "train", "clean"} <= set(targets)
     assert all(f"make {target} " in said for target in targets)
