@@ -10,13 +10,12 @@ settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
 
 # Tests that drive real processes for seconds compare what two of them saw while a third may have the cores. Such a
-# test is tried again, and shown as RERUN; one that fails three times in a row has failed.
+# test is tried again, and named under RERUN at the end; one that fails three times in a row has failed. All others
+# have one try.
 DRIVES_PROCESSES = ("load", "containers", "browser")
-FOLDERS = ("diagnose", "experiments", "stress", "lua")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        driven = any(item.get_closest_marker(name) for name in DRIVES_PROCESSES)
-        if driven or item.path.parent.name in FOLDERS:
+        if any(item.get_closest_marker(name) for name in DRIVES_PROCESSES):
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
