@@ -157,6 +157,7 @@ def clock_offset_s(client: "redis.Redis") -> float:
 
 
 def main(kind: type[DelayModel] = DelayModel) -> int:
+    """Take work from the queue until told to stop; the exit code."""
     try:
         settings = Settings.from_environment()
         model = load_model(settings.model_path, kind)

@@ -21,8 +21,6 @@ from headwind.stress.progress import Progress
 from headwind.stress.requests import Request, require_wrk
 from headwind.stress.server import ports_of
 
-DEFAULT_BUDGET_S = 60.0
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `headwind diagnose`."""

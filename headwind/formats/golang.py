@@ -25,14 +25,3 @@ def duration(token: str) -> float | None:
         total += part
         position = match.end()
     return round(total, 9) if position and position == len(token) else None
-
-
-def durations(text: str) -> list[float]:
-    """The durations of a list separated by commas, up to the first that is none."""
-    found = []
-    for token in text.split(","):
-        value = duration(token.strip())
-        if value is None:
-            break
-        found.append(value)
-    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
 from urllib.parse import unquote_plus
 
 # CSI sequences (colours, cursor), OSC (titles, links), the other strings (Buildkite's time stamps are APC), the
@@ -64,11 +63,6 @@ def clean(text: str) -> str:
         plain = text.encode("ascii").translate(None, _ASCII_CONTROLS)
         return text if len(plain) == len(text) else plain.decode("ascii")
     return _SPACES.sub(" ", _CONTROLS.sub("", text))
-
-
-def lines_of(text: str) -> Iterator[tuple[int, str]]:
-    """(number from 1, line without its end) of a cleaned text."""
-    return enumerate(text.split("\n"), 1)
 
 
 def safe_name(name: str) -> str:

@@ -254,6 +254,7 @@ def ruled_out(document: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def again(values: Mapping[str, Any] | None) -> str | None:
+    """The command line that runs the same again, as the environment's record has it; None where it has none."""
     for key in ("again", "run_again", "command"):
         value = (values or {}).get(key)
         if isinstance(value, str) and value:

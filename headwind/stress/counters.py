@@ -75,7 +75,6 @@ class Watch:
         self.upstream: dict[int, set[int]] = {}  # port that the server connects to -> who listens there
         self._queue: list[int] = []
         self._late_overflows: int | None = None
-        self._readable = True
         self._failure: BaseException | None = None
 
     def start(self) -> Watch:
@@ -83,7 +82,6 @@ class Watch:
         self._machine_first = self._machine()
         self._thorough(first=True)
         self._workers_first = {pid for pid, row in self._processes.items() if row.worker}
-        self._begin_cpu = dict(self._cpu_of)
         for pid in [*self.generators, *self.own]:
             self._add_cpu(pid)
         self._own_first = {pid: self._cpu_of.get(pid, 0.0) for pid in self.own}

@@ -92,6 +92,7 @@ class Session:
 
 
 def median_s(answers: tuple[Answer, ...]) -> float | None:
+    """The median latency of the answers that came, in seconds; None without any."""
     latencies = [row.latency_s for row in answers if row.latency_s is not None]
     return statistics.median(latencies) if latencies else None
 

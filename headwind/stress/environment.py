@@ -47,6 +47,7 @@ def machine() -> dict[str, Any]:
 
 
 def software() -> dict[str, Any]:
+    """Versions of Headwind and Python, and the commit where the working directory is a checkout."""
     return {
         "headwind": __version__,
         "python": platform.python_version(),

@@ -52,6 +52,7 @@ def thread_times(pid: int) -> dict[int, tuple[float, float]]:
 
 
 def switches(pid: int) -> tuple[int, int] | None:
+    """(voluntary, involuntary) context switches of a process's main thread since it began; None when it is gone."""
     own = proc.status_field(pid, "voluntary_ctxt_switches")
     forced = proc.status_field(pid, "nonvoluntary_ctxt_switches")
     return None if own is None or forced is None else (own, forced)

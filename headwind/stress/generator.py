@@ -176,15 +176,13 @@ class Generator:
 
     @property
     def pid(self) -> int | None:
-        """The process on this machine whose CPU time is wrk's; None before the start, or in a "
-        "virtual machine."""
+        """The process on this machine whose CPU time is wrk's; None before the start, or in a virtual machine."""
         if self._pid is None and self._process and self.exit_code is None:
             self._pid = _pid_in(self.container) if self.container else self._process.pid
         return self._pid
 
     def unmeasured(self) -> str | None:
-        """wrk's complaint that it could not load our Lua: it goes on with plain GETs then, which "
-        "nobody asked for."""
+        """wrk's complaint that it could not load our Lua: it goes on with plain GETs then, which nobody asked for."""
         lines = self.stderr.read_text(errors="replace").splitlines() if self.stderr.exists() else []
         return next((line for line in lines if _LUA in line), None)
 

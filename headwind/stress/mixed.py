@@ -53,8 +53,7 @@ def combine(names: Sequence[str], runs: Sequence[Run], url: str) -> Run:
 
 
 def latency_of(histogram: Histogram) -> Latency | None:
-    """Mean, standard deviation (n - 1), extremes and percentiles, as measured; None where nothing "
-    "was recorded."""
+    """Mean, standard deviation (n - 1), extremes and percentiles, as measured; None where nothing was recorded."""
     mean_s = histogram.mean_s()
     if mean_s is None:
         return None

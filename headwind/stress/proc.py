@@ -15,13 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PROC = Path("/proc")
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 LISTEN, ESTABLISHED = 0x0A, 0x01
 
 
 def read_text(path: str | Path) -> str | None:
+    """A file of the kernel as text; None where it is gone or may not be read."""
     try:
         with open(path, "rb") as file:
             return file.read().decode(errors="replace")
@@ -31,8 +31,7 @@ def read_text(path: str | Path) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """`/proc/<pid>/stat`: CPU seconds since the process began, its parent, threads, resident bytes, "
-    "state letter."""
+    """`/proc/<pid>/stat`: CPU seconds since the process began, its parent, threads, resident bytes, state letter."""
 
     name: str
     state: str
@@ -64,14 +63,14 @@ def stat(path: str) -> Stat | None:
 
 
 def schedstat(path: str) -> tuple[float, float] | None:
-    """(seconds on a CPU, seconds runnable but waiting for one) of one thread; for a process: of its "
-    "main thread."""
+    """(seconds on a CPU, seconds runnable but waiting for one) of one thread; for a process: of its main thread."""
     text = read_text(f"{path}/schedstat")
     words = text.split() if text else []
     return (int(words[0]) / 1e9, int(words[1]) / 1e9) if len(words) >= 2 else None
 
 
 def threads(pid: int) -> list[int]:
+    """The thread ids of a process; none when it is gone."""
     try:
         return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
     except OSError:
@@ -99,8 +98,7 @@ def tree(roots: set[int], up: dict[int, int] | None = None) -> set[int]:
 
 
 def host_cpu() -> tuple[float, float, float, float]:
-    """(busy, of it niced, idle, steal) CPU seconds of all cores since boot; waiting for a disk "
-    "counts as idle."""
+    """(busy, of it niced, idle, steal) CPU seconds of all cores since boot; waiting for a disk counts as idle."""
     words = (read_text("/proc/stat") or "cpu 0 0 0 0 0 0 0 0").split("\n")[0].split()[1:]
     user, nice, system, idle, waiting, hard, soft, steal = (int(word) / TICK for word in words[:8])
     return user + nice + system + hard + soft, nice, idle + waiting, steal
@@ -118,13 +116,13 @@ def processes_created() -> int | None:
 
 
 def status_field(pid: int, name: str) -> int | None:
+    """The number in the line `name:` of `/proc/<pid>/status`; None where there is none."""
     match = re.search(rf"^{name}:\s+(\d+)", read_text(f"/proc/{pid}/status") or "", re.M)
     return int(match[1]) if match else None
 
 
 def io_bytes(pid: int) -> tuple[int, int] | None:
-    """(bytes through read(), bytes through write()); Python's sockets use recv and send, which do "
-    "not count here."""
+    """(bytes through read(), bytes through write()); Python's sockets use recv and send, which do not count here."""
     text = read_text(f"/proc/{pid}/io")
     if not text:
         return None
@@ -190,8 +188,7 @@ def address(text: str) -> str:
 
 
 def inode_owners(inodes: set[int], pids: set[int] | None = None) -> dict[int, set[int]]:
-    """pid -> the sockets of `inodes` that it holds; looks at all processes whose fds may be read, "
-    "or at `pids`."""
+    """pid -> the sockets of `inodes` that it holds; looks at all processes whose fds may be read, or at `pids`."""
     owners: dict[int, set[int]] = {}
     for pid in pids if pids is not None else {int(name) for name in os.listdir("/proc") if name.isdigit()}:
         for target in fd_targets(pid).values():
@@ -221,8 +218,7 @@ def tcp_counters(pid: int | str) -> dict[str, int]:
 
 
 def cgroup_files(pid: int, controller: str, name: str) -> list[Path]:
-    """`name` (such as cpu.stat) in the cgroup of `pid` for `controller` and in all its parents, v2 "
-    "before v1."""
+    """`name` (such as cpu.stat) in the cgroup of `pid` for `controller` and in all its parents, v2 before v1."""
     found = []
     for line in (read_text(f"/proc/{pid}/cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -274,8 +270,7 @@ def cpu_quota(pid: int) -> float | None:
 
 
 def oom_kills(pid: int) -> int | None:
-    """OOM kills in the memory cgroup of `pid` and its parents (the largest count), else on the "
-    "whole machine."""
+    """OOM kills in the memory cgroup of `pid` and its parents (the largest count), else on the whole machine."""
     counts = []
     for name in ("memory.events", "memory.oom_control"):
         for file in cgroup_files(pid, "memory", name):

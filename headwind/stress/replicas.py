@@ -92,6 +92,7 @@ def serve(command: str, count: int, port: int, interrupt: Interrupt) -> int:
 
 
 def main() -> int:
+    """Start the copies and the proxy before them, and stay until told to stop; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--port", type=int, required=True)

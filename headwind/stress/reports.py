@@ -28,8 +28,7 @@ def judge(trial: Trial, *, target: int | None, slos: Sequence[gates.Objective]) 
 
 
 def render(trial: Trial) -> Path:
-    """Write the readable files of the trial's folder and the list of all runs beside it; the path "
-    "of the page."""
+    """Write the readable files of the trial's folder and the list of all runs beside it; the path of the page."""
     # Charts take over a second to import, which nobody shall wait for before the load begins.
     from headwind.report import folder as readable
     from headwind.report import index

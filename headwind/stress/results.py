@@ -20,8 +20,7 @@ from headwind.stress.plan import Plan
 def collect(
     into: Path, plan: Plan, generators: list[Generator], loads: list[Load], record: Mapping[str, Any]
 ) -> list[Run]:
-    """Join the wrks' files into the folder's and read them; a mixed load gives one Run with a row "
-    "per endpoint."""
+    """Join the wrks' files into the folder's and read them; a mixed load gives one Run with a row per endpoint."""
     runs: list[Run] = []
     names, texts, complaints, reports = [], [], [], []
     for one, load in zip(generators, loads, strict=True):

@@ -116,8 +116,8 @@ class ProcessContext:
 
 
 def state_of(context: ProcessContext, tid: int) -> str:
-    """The state of one thread, by the names of `headwind.analysis.diagnosis.observations`; "" when "
-    "it is gone."""
+    """The state of one thread, by the names of `headwind.analysis.diagnosis.observations`; "" when
+    it is gone."""
     base = f"/proc/{context.pid}/task/{tid}"
     text = proc.read_text(f"{base}/syscall")
     if text is None:

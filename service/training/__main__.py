@@ -50,6 +50,7 @@ def run(data: Path | None, output: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Train, write artifact and card, print the card; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m service.training", description=__doc__)
     default = os.environ.get("DATA") or None
     parser.add_argument("data", type=Path, nargs="?", default=default, help="your own CSV (default: $DATA)")

@@ -81,6 +81,7 @@ def train(training: Part, validation: Part, features: Sequence[str]) -> xgboost.
 
 
 def probabilities(booster: xgboost.Booster, part: Part, features: Sequence[str]) -> npt.NDArray[np.float32]:
+    """The predicted probability of a late departure of every flight of the part."""
     answer: npt.NDArray[np.float32] = booster.predict(_matrix(part, features))
     return answer
 

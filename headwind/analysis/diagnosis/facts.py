@@ -38,6 +38,7 @@ def latencies_s(answers: Iterable[Answer], kind: str | None = None) -> list[floa
 
 
 def median(values: Iterable[float]) -> float | None:
+    """The median; None without values."""
     found = list(values)
     return statistics.median(found) if found else None
 
@@ -155,14 +156,6 @@ class Facts:
     def missing_loaded_s(self) -> float | None:
         rows = self.late_answers("missing")
         return median([row.latency_s if row.latency_s is not None else 4.0 for row in rows])
-
-    @cached_property
-    def missing_is_slow(self) -> bool | None:
-        """Whether the 404 waits under load: more than 20 ms, and a good part of what a request waits."""
-        if self.missing_loaded_s is None or not self.missing_is_404:
-            return None
-        waits = self.full.connections / self.rate_per_s if self.rate_per_s else 1.0
-        return self.missing_loaded_s > max(0.02, 0.15 * waits)
 
     @cached_property
     def bad_share(self) -> float:
@@ -300,8 +293,7 @@ class Facts:
 
     @cached_property
     def others_cores(self) -> float:
-        """Cores used by what is neither server nor generator nor ours nor a dependency; niced work "
-        "at a tenth."""
+        """Cores used by what is neither server nor generator nor ours nor a dependency; niced work at a tenth."""
         return others_cores(self.counters)
 
     @cached_property

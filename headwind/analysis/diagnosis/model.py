@@ -69,8 +69,7 @@ class RuledOut:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`ceiling_per_s`: the highest rate of good answers seen; `ceiling_reached`: whether more load "
-    "would not help."""
+    """`ceiling_per_s`: the highest rate of good answers seen; `ceiling_reached`: whether more load would not help."""
 
     url: str
     summary: str

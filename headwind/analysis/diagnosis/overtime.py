@@ -200,8 +200,8 @@ def two_kinds(facts: Facts) -> Cause | None:
 
 
 def pure_delay(facts: Facts) -> Cause | None:
-    """Twice the connections give twice the throughput, and each request takes as long as alone: "
-    "nothing is used up."""
+    """Twice the connections give twice the throughput, and each request takes as long as alone:
+    nothing is used up."""
     if facts.cpu_limited or facts.saturated or facts.service_s is None or facts.service_s < 0.002:
         return None
     if facts.unloaded_cpu_s is not None and facts.unloaded_cpu_s > 0.5 * facts.service_s:

@@ -207,13 +207,8 @@ def gc_pauses(facts: Facts) -> Cause | None:
     )
 
 
-def _rate_of(stalls: list[Stall], requests: int) -> float | None:
-    return requests / len(stalls) if stalls else None
-
-
 def _by_requests(facts: Facts, found: Pauses) -> bool:
-    """Whether stalls count requests and not seconds: the server computes meanwhile, and alone they "
-    "are absent."""
+    """Whether stalls count requests and not seconds: the server computes meanwhile, and alone they are absent."""
     busy = [stall.busy_cores for stall in found.full if stall.busy_cores is not None]
     if not busy or statistics.mean(busy) < 0.7 or facts.seen.agent is not None:
         return False

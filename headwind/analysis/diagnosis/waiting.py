@@ -149,8 +149,7 @@ def _held_line(facts: Facts) -> str:
 
 
 def in_flight(facts: Facts) -> float:
-    """Requests that wait for another server at this moment, by threads, or by sockets where there "
-    "are no threads."""
+    """Requests that wait for another server at this moment, by threads, or by sockets where there are no threads."""
     threads = facts.threads_in("outbound")
     return max(threads, facts.outbound_sockets if facts.loops and facts.working_threads < 2 else 0.0)
 
@@ -284,8 +283,7 @@ def _working_states(facts: Facts) -> str:
 
 
 def _lock_or_pool(facts: Facts) -> Cause | None:
-    """How many requests are in service at once, and what the others wait for, tells lock, threads "
-    "and pool apart."""
+    """How many requests are in service at once, and what the others wait for, tells lock, threads and pool apart."""
     slots = facts.slots or 0.0
     each = slots / len(facts.workers)
     working, waiters = facts.working_threads, facts.lock_waiters

@@ -200,14 +200,6 @@ def file_lock() -> Handler:
     return work
 
 
-async def call_downstream() -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(os.environ["DOWNSTREAM"]))
-    writer.write(b"GET / HTTP/1.1\r\nHost: downstream\r\nConnection: close\r\n\r\n")
-    data = await reader.read()
-    writer.close()
-    return data
-
-
 class Downstream:
     """Kept connections to the downstream, as an HTTP client library keeps them."""
 
