@@ -19,7 +19,7 @@ from headwind.stress.diagnose import Options, run
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.progress import Progress
 from headwind.stress.requests import Request, require_wrk
-from headwind.stress.server import ports_of
+from headwind.stress.server import in_own_network, ports_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -178,6 +178,11 @@ def _url(options: argparse.Namespace) -> str:
     if port is None and options.server_command is not None:
         port = target.free_port()
     elif port is None and options.pid is not None:
+        if in_own_network(options.pid):
+            raise UsageError(
+                f"process {options.pid} is in a container, where its port is not ours: "
+                "give --url with the published port too."
+            )
         ports = ports_of(options.pid)
         if not ports:
             raise UsageError(f"process {options.pid} listens on no port that can be seen; give --url too.")

@@ -36,7 +36,7 @@ from headwind.stress.interventions import (
 from headwind.stress.launch import Launched
 from headwind.stress.probes import load, probe
 from headwind.stress.requests import Request
-from headwind.stress.server import Server, locate
+from headwind.stress.server import Server, given, locate
 from headwind.stress.spy import spy
 
 Tell = Callable[[str], None]
@@ -245,7 +245,7 @@ def run(options: Options, interrupt: Interrupt, tell: Tell) -> tuple[Observation
         assert options.command is not None
         with Launched(options.command, port, interrupt) as launched:
             return _diagnose(options, launched.server, interrupt, tell)
-    server = Server(port, {options.pid}) if options.pid is not None else locate(port)
+    server = given(port, options.pid) if options.pid is not None else locate(port)
     return _diagnose(options, server, interrupt, tell)
 
 
@@ -280,42 +280,41 @@ def intervene(session: Session, seen: Observations, options: Options) -> Observa
         kinds = wanted(
             seen,
             may_start=options.command is not None,
-            may_look_inside=options.command is not None or spying.available(),
             may_change=session.started or options.intervene,
         )
         tried = {row.kind for row in seen.interventions} | session.failed
-        kinds = [
-            kind for kind in kinds if kind not in tried and not (kind == "agent" and seen.agent is not None)
-        ]
+        kinds = [kind for kind in kinds if kind not in tried]
         if not kinds or session.budget.left_s < MINIMUM_S:
             return seen
         seen = _try(session, seen, options, kinds[0])
     return seen
 
 
+def _look_inside(session: Session, seen: Observations, options: Options) -> Observations:
+    """Where Python's time goes: by the agent in a copy of a server that we started, by py-spy in one that runs."""
+    session.failed.add("agent")  # once is enough, whatever comes of it
+    if options.command is None and not spying.available():
+        session.notes.append(spying.MISSING)
+        return seen
+    session.tell("looking inside")
+    seconds = session.budget.take(5.0)
+    if options.command is not None:
+        port = target.free_port()
+        found = agent_pass(
+            options.command, session.request, session.connections, seconds, session.interrupt, port
+        )
+        return replace(seen, agent=found)
+    busiest = max(session.server.workers(), key=lambda pid: (proc.stat(f"/proc/{pid}") or NOTHING).cpu_s)
+    looked = spy(busiest, session.request, session.connections, seconds, session.interrupt)
+    if isinstance(looked, str):
+        session.notes.append(looked)
+        return seen
+    return replace(seen, agent=looked)
+
+
 def _try(session: Session, seen: Observations, options: Options, kind: str) -> Observations:
     if kind == "agent":
-        seconds = 5.0
-        session.tell("looking inside")
-        session.budget.take(seconds)
-        if options.command is None:
-            busiest = max(
-                session.server.workers(), key=lambda pid: (proc.stat(f"/proc/{pid}") or NOTHING).cpu_s
-            )
-            found = spy(busiest, session.request, session.connections, seconds, session.interrupt)
-        else:
-            found = agent_pass(
-                options.command,
-                session.request,
-                session.connections,
-                seconds,
-                session.interrupt,
-                target.free_port(),
-            )
-        if found is None:
-            session.failed.add(kind)
-            return seen
-        return replace(seen, agent=found)
+        return _look_inside(session, seen, options)
     slice_s = 5.0 if session.budget.left_s >= 20 else 3.0
     bench = Bench(session.request, session.connections, slice_s, session.interrupt, lambda: drain(session))
     session.tell(f"trying: {kind}")

@@ -101,6 +101,20 @@ def locate(port: int) -> Server:
     return Server(port, {pid for pid in holders if up.get(pid) not in holders})
 
 
+def given(port: int, pid: int) -> Server:
+    """The server of process `pid`, reached at `port`; in a container it may listen at another port there."""
+    server = Server(port, {pid})
+    if in_own_network(pid) and not proc.listeners(port, pid):
+        server.port = next(iter(ports_of(pid)), port)
+    return server
+
+
+def in_own_network(pid: int) -> bool:
+    """Whether `pid` has a network namespace other than ours, as a process in a container has."""
+    there = _namespace(pid)
+    return there is not None and there != _namespace("self")
+
+
 def _behind_docker(pid: int) -> Server | None:
     words = (proc.read_text(f"/proc/{pid}/cmdline") or "").split("\0")
     if not words[0].endswith("docker-proxy"):

@@ -24,6 +24,12 @@ _FRAME = re.compile(r"^(?P<function>.*) \((?P<file>.*):(?P<line>\d+)\)$")
 WATCHED = ("logging", "json", "re", "ssl", "pickle", "importlib", "copy", "sqlite3", "subprocess")
 
 
+MISSING = (
+    "py-spy is not installed, so the lines that hold this running Python server were not looked at: "
+    "`uv tool install py-spy` provides it, or let Headwind start the server (--command)"
+)
+
+
 def available() -> bool:
     """Whether py-spy is on the path."""
     return shutil.which("py-spy") is not None
@@ -31,8 +37,8 @@ def available() -> bool:
 
 def spy(
     pid: int, request: Request, connections: int, seconds: float, interrupt: Interrupt
-) -> AgentView | None:
-    """Load the server for `seconds` and look at `pid` meanwhile; None where it may not be looked at."""
+) -> AgentView | str:
+    """Load the server for `seconds` and look at `pid` meanwhile; a sentence where it could not be looked at."""
     with tempfile.TemporaryDirectory(prefix="headwind-spy-") as folder:
         out = Path(folder) / "stacks"
         command = ["py-spy", "record", "--pid", str(pid), "--duration", str(max(1, int(seconds) - 1))]
@@ -44,18 +50,29 @@ def spy(
                 [*command, "--output", str(out)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
             )
-            await_end(looking, seconds + 5, interrupt)
+            said = await_end(looking, seconds + 5, interrupt)
             generated = generator.finish(interrupt)
         finally:
             generator.stop()
             if looking is not None and looking.poll() is None:
                 looking.kill()
                 looking.wait()
-        return view(out.read_text(), seconds, generated.requests) if out.exists() else None
+        found = view(out.read_text(), seconds, generated.requests) if out.exists() else None
+        return found if found is not None else _why_not(pid, said)
+
+
+def _why_not(pid: int, said: tuple[str | None, str | None] | None) -> str:
+    words = " ".join(((said[1] or "") if said is not None else "").split())
+    if "ermission" in words or "not permitted" in words:
+        return (
+            f"py-spy may not look at process {pid}: run Headwind as root, or set kernel.yama.ptrace_scope to 0; "
+            "without it the lines that hold the server are not known"
+        )
+    return f"py-spy saw nothing of process {pid}" + (f" ({words[:160]})" if words else "")
 
 
 def view(stacks: str, wall_s: float, requests: int) -> AgentView | None:

@@ -17,11 +17,10 @@ HOPELESS = (
 )
 
 
-def wanted(seen: Observations, *, may_start: bool, may_look_inside: bool, may_change: bool) -> list[str]:
+def wanted(seen: Observations, *, may_start: bool, may_change: bool) -> list[str]:
     """Kinds of intervention in order of worth: agent, keepalive, threads, worker, copy, core.
 
-    `may_start`: copies of the server can be started; `may_look_inside`: by the agent or py-spy; `may_change`: its
-    processes may be changed.
+    `may_start`: copies of the server can be started; `may_change`: its processes may be changed.
     """
     if seen.full is None or seen.full.requests == 0:
         return []
@@ -40,11 +39,11 @@ def wanted(seen: Observations, *, may_start: bool, may_look_inside: bool, may_ch
     if named & set(HOPELESS) or facts.bad_share > 0.5:
         return []
     if starved(facts.counters):  # slices would compare the neighbours, but collections can be timed
-        return ["agent"] if may_look_inside and seen.python and _agent_helps(facts) else []
+        return ["agent"] if seen.python and _agent_helps(facts) else []
     kinds = _for_computing(facts) if facts.cpu_limited else _for_waiting(facts)
     allowed = {"threads": may_start, "copy": may_start, "keepalive": True}
     kinds = [*_for_connections(facts), *(kind for kind in kinds if allowed.get(kind, may_change))]
-    return ["agent", *kinds] if may_look_inside and seen.python and _agent_helps(facts) else kinds
+    return ["agent", *kinds] if seen.python and _agent_helps(facts) else kinds
 
 
 def _agent_helps(facts: Facts) -> bool:
