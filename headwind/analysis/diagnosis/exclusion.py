@@ -57,6 +57,8 @@ def _pool(facts: Facts) -> str | None:
         return f"twice the connections gave {facts.halving:.2f} times the throughput: no pool is full"
     if facts.loop_blocked is not None and facts.loop_blocked > 0.5:
         return "the event loop itself is blocked; requests do not get as far as a pool"
+    if facts.slots is not None and facts.slots < 1.3 * len(facts.workers) and facts.working_threads < 2:
+        return f"only {facts.slots:.1f} requests are in service at once"
     if facts.working_threads > 2 and facts.lock_waiters < 0.5 * facts.working_threads:
         return (
             f"{facts.working_threads:.0f} threads hold a request, and {facts.lock_waiters:.1f} wait for "
@@ -76,8 +78,13 @@ def _blocking(facts: Facts) -> str | None:
 def _serial(facts: Facts) -> str | None:
     if not facts.saturated and facts.halving:
         return f"twice the connections gave {facts.halving:.2f} times the throughput"
-    if facts.counters.states_readable and facts.cpu_limited and facts.threads_in("lock", "file_lock") < 3:
+    waiters = facts.lock_waiters + facts.threads_in("file_lock")
+    if facts.counters.states_readable and facts.cpu_limited and waiters < 3:
         return "no thread waits for a lock while the CPU is used up"
+    held = facts.loop_blocked or 0.0
+    by_lock = sum((row.loop_states or {}).get("lock", 0.0) for row in facts.loops)
+    if held > 0.5 and by_lock < 0.1 and waiters < 1:
+        return f"no thread waits for a lock; the event loop itself is held {100 * held:.0f} % of the time"
     if facts.slots is not None and facts.slots > 2.5 * max(1, len(facts.workers)):
         return f"{facts.slots:.1f} requests are in service at once"
     return None

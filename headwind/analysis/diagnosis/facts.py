@@ -345,8 +345,11 @@ class Facts:
     @cached_property
     def lock_waiters(self) -> float:
         """Threads that wait for a lock or a queue, without those that did so before the load and never stopped."""
-        parked = sum(process.parked_threads for process in self.workers)
-        return max(0.0, self.threads_in(*LOCK_STATES) - parked)
+        return max(0.0, self.threads_in(*LOCK_STATES) - self.parked_threads)
+
+    @cached_property
+    def parked_threads(self) -> int:
+        return sum(process.parked_threads for process in self.workers)
 
     @cached_property
     def outbound_sockets(self) -> float:
