@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from headwind.analysis.diagnosis.observations import Counters
 from headwind.stress import proc
-from headwind.stress.gathered import Gathered, switches, thread_times, use_of
+from headwind.stress.gathered import Gathered, ThreadTimes, switches, thread_times, use_of
 from headwind.stress.server import Server
 from headwind.stress.threads import ProcessContext, state_of
 
@@ -64,7 +64,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, daemon=True, name="watch")
         self._processes: dict[int, Gathered] = {}
         self._cpu_of: dict[int, float] = {}
-        self._generator_threads: dict[int, tuple[float, float]] = {}
+        self._generator_threads: ThreadTimes = {}
         self._slots: list[float] = []
         self._gone: set[int] = set()
         self._come: set[int] = set()
@@ -75,6 +75,7 @@ class Watch:
         self.upstream: dict[int, set[int]] = {}  # port that the server connects to -> who listens there
         self._queue: list[int] = []
         self._late_overflows: int | None = None
+        self._reaped_s = 0.0
         self._failure: BaseException | None = None
 
     def start(self) -> Watch:
@@ -103,6 +104,10 @@ class Watch:
         for pid in list(self.generators):
             self._add_cpu(pid)
             self._generator_threads.update(thread_times(pid))
+
+    def add_reaped(self, cpu_s: float) -> None:
+        """What the generator, which has one working thread, used by the kernel's account of it after its end."""
+        self._reaped_s = cpu_s
 
     def _add_cpu(self, pid: int) -> None:
         values = proc.stat(f"/proc/{pid}")
@@ -257,7 +262,7 @@ class Watch:
         niced = sum(row.last.cpu_s - row.first.cpu_s for row in self._processes.values() if row.last.nice > 0)
         late = None if self._late_overflows is None else last.drops - self._late_overflows
         some = min(self.server.workers() or self.server.pids, default=0)
-        generator = max(self._generator_threads.values(), default=(0.0, 0.0))
+        generator = max(self._generator_threads.values(), default=(0.0, 0.0, 0))
         throttled_periods, throttled_s = _throttled(last, first)
         pressure_s = _less(last.pressure_s, first.pressure_s)
         return Counters(
@@ -269,8 +274,8 @@ class Watch:
             host_nice_s=0.0 if proc.has_autogroups() else max(0.0, nice - niced),
             host_idle_s=idle,
             steal_s=steal,
-            generator_cpu_s=sum(self._cpu_of.get(pid, 0.0) for pid in self.generators),
-            generator_thread_cpu_s=generator[0],
+            generator_cpu_s=max(sum(self._cpu_of.get(pid, 0.0) for pid in self.generators), self._reaped_s),
+            generator_thread_cpu_s=max(generator[0], self._reaped_s),
             generator_thread_wait_s=generator[1],
             own_cpu_s=sum(self._cpu_of.get(pid, 0.0) - self._own_first.get(pid, 0.0) for pid in self.own),
             processes=tuple(use_of(row) for row in self._processes.values()),

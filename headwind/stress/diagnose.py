@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from headwind.analysis.diagnosis import Diagnosis, judge
-from headwind.analysis.diagnosis.facts import Facts, others_cores, starved
+from headwind.analysis.diagnosis.connections import closed_share
+from headwind.analysis.diagnosis.facts import Facts
+from headwind.analysis.diagnosis.host import others_cores, starved
 from headwind.analysis.diagnosis.observations import (
     Answer,
     Counters,
@@ -17,7 +19,6 @@ from headwind.analysis.diagnosis.observations import (
     Observations,
     Unloaded,
 )
-from headwind.analysis.diagnosis.overtime import closed_share
 from headwind.analysis.diagnosis.planning import wanted
 from headwind.stress import proc, proxy, target
 from headwind.stress import spy as spying

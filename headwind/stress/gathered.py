@@ -10,6 +10,9 @@ from headwind.stress import proc
 from headwind.stress.threads import ProcessContext
 
 PARKED_LOOKS = 8  # a thread seen fewer times is not said to have waited all the time
+PARKED_RUNS = 3  # one that worked in between ran more often
+
+ThreadTimes = dict[int, tuple[float, float, int]]  # tid -> as `proc.schedstat` gives it
 
 
 @dataclass(slots=True)
@@ -20,8 +23,8 @@ class Gathered:
     name: str
     first: proc.Stat
     last: proc.Stat
-    threads_first: dict[int, tuple[float, float]] = field(default_factory=dict)
-    threads_last: dict[int, tuple[float, float]] = field(default_factory=dict)
+    threads_first: ThreadTimes = field(default_factory=dict)
+    threads_last: ThreadTimes = field(default_factory=dict)
     switches_first: tuple[int, int] | None = None
     switches_last: tuple[int, int] | None = None
     io_first: tuple[int, int] | None = None
@@ -41,8 +44,8 @@ class Gathered:
     worker: bool = False
 
 
-def thread_times(pid: int) -> dict[int, tuple[float, float]]:
-    """tid -> (CPU seconds, seconds waiting for a CPU)."""
+def thread_times(pid: int) -> ThreadTimes:
+    """Of all threads of a process."""
     found = {}
     for tid in proc.threads(pid):
         values = proc.schedstat(f"/proc/{pid}/task/{tid}")
@@ -60,12 +63,10 @@ def switches(pid: int) -> tuple[int, int] | None:
 
 def use_of(row: Gathered) -> ProcessUse:
     """The sums of what was gathered."""
+    nothing = (0.0, 0.0, 0)
     used = {
-        tid: (
-            cpu - row.threads_first.get(tid, (0.0, 0.0))[0],
-            wait - row.threads_first.get(tid, (0.0, 0.0))[1],
-        )
-        for tid, (cpu, wait) in row.threads_last.items()
+        tid: (cpu - row.threads_first.get(tid, nothing)[0], wait - row.threads_first.get(tid, nothing)[1])
+        for tid, (cpu, wait, _) in row.threads_last.items()
     }
     busiest = max(used, key=lambda tid: used[tid][0], default=None)
     loop_tid = _loop_thread(row) if row.event_loop else None
@@ -96,15 +97,19 @@ def use_of(row: Gathered) -> ProcessUse:
         read_bytes=_difference(row.io_first, row.io_last, 0),
         written_bytes=_difference(row.io_first, row.io_last, 1),
         files={name: count / row.file_looks for name, count in row.files.most_common(8)},
-        parked_threads=sum(
-            tid in row.threads_first
-            and tid != loop_tid
-            and states["lock"] == sum(states.values()) >= PARKED_LOOKS
-            for tid, states in row.states.items()
-        ),
+        parked_threads=sum(tid != loop_tid and _parked(row, tid) for tid in row.states),
         loop_states=_shares(loop) if loop else None,
         thread_states={state: count / row.looks for state, count in others.items()} if row.looks else {},
     )
+
+
+def _parked(row: Gathered, tid: int) -> bool:
+    """Whether a thread waited for a lock or a queue before the phase and all through it, without doing anything."""
+    if tid not in row.threads_first or tid not in row.threads_last:
+        return False
+    states = row.states[tid]
+    always = states["lock"] + states["timed_lock"] == sum(states.values()) >= PARKED_LOOKS
+    return always and row.threads_last[tid][2] - row.threads_first[tid][2] <= PARKED_RUNS
 
 
 def _loop_thread(row: Gathered) -> int:

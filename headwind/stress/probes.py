@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from typing import Any
 import headwind
 from headwind.analysis.diagnosis.observations import Answer, Load
 from headwind.errors import HeadwindError
+from headwind.histogram import undo_correction
 from headwind.stress.counters import Watch
 from headwind.stress.generator import lua_folder
 from headwind.stress.interrupt import Interrupt
@@ -28,6 +32,7 @@ from headwind.stress.server import Server
 PROBE_RATE_PER_S = 20.0
 PROBE_TIMEOUT_S = 4.0
 WRK_TIMEOUT_S = 60
+LATENCY_STEP = 1.05
 
 
 def await_end(
@@ -139,6 +144,22 @@ class Generated:
         rows = self.report.get("timeline") or {}
         return tuple(int(count) for count in rows.get("responses", ()))
 
+    def latencies(self, connections: int) -> tuple[tuple[float, int], ...]:
+        """(seconds, answers) of all answers in steps of 5 %, without wrk's correction; empty where it told none."""
+        told = self.report.get("histogram") or {}
+        printed = dict(zip(map(int, told.get("values", ())), map(int, told.get("counts", ())), strict=True))
+        if not printed or self.requests < connections:
+            return ()
+        expected_us = int(self.report.get("duration_us", 0)) // (self.requests // connections)
+        steps: Counter[int] = Counter()
+        try:
+            measured = undo_correction(printed, expected_us)
+        except ValueError:  # a wrk that corrects otherwise
+            return ()
+        for value_us, count in measured.items():
+            steps[round(math.log(max(value_us, 1)) / math.log(LATENCY_STEP))] += count
+        return tuple((LATENCY_STEP**step / 1e6, count) for step, count in sorted(steps.items()) if count > 0)
+
     @property
     def socket_errors(self) -> int:
         errors = self.report.get("errors") or {}
@@ -227,7 +248,9 @@ def load(
         watch.generators.append(generator.process.pid)
         if prober is not None:
             prober.start()
+        reaped_s = _reaped_cpu_s()
         generated = generator.finish(interrupt)
+        watch.add_reaped(_reaped_cpu_s() - reaped_s)
         counters = watch.stop()
         answers = prober.answers(PROBE_TIMEOUT_S + 3.0, interrupt) if prober is not None else ()
     except BaseException:
@@ -246,6 +269,7 @@ def load(
         timeline=generated.timeline,
         answers=answers,
         lag_p99_s=_lag(answers),
+        latencies=generated.latencies(connections),
     )
 
 
@@ -259,6 +283,12 @@ def _stream(request: Request, duration_s: float) -> ProberRun:
         rate_per_s=PROBE_RATE_PER_S,
         timeout_s=PROBE_TIMEOUT_S,
     )
+
+
+def _reaped_cpu_s() -> float:
+    """CPU seconds of all our processes that ended so far, exact even where the sampler hardly got to run."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _lag(answers: Sequence[Answer]) -> float | None:

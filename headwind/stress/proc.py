@@ -62,11 +62,12 @@ def stat(path: str) -> Stat | None:
     )
 
 
-def schedstat(path: str) -> tuple[float, float] | None:
-    """(seconds on a CPU, seconds runnable but waiting for one) of one thread; for a process: of its main thread."""
+def schedstat(path: str) -> tuple[float, float, int] | None:
+    """(seconds on a CPU, seconds runnable but waiting for one, how often it was put on a CPU) of one thread; for a
+    process: of its main thread."""
     text = read_text(f"{path}/schedstat")
     words = text.split() if text else []
-    return (int(words[0]) / 1e9, int(words[1]) / 1e9) if len(words) >= 2 else None
+    return (int(words[0]) / 1e9, int(words[1]) / 1e9, int(words[2])) if len(words) >= 3 else None
 
 
 def threads(pid: int) -> list[int]:

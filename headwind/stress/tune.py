@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from headwind.analysis.diagnosis.facts import others_cores
+from headwind.analysis.diagnosis.host import others_cores
 from headwind.analysis.diagnosis.observations import Counters
 from headwind.errors import HeadwindError
 from headwind.statistics.blocks import Floats

@@ -174,14 +174,6 @@ def _opens(facts: Facts) -> Cause | None:
 def opens_per_request(facts: Facts) -> tuple[float, float] | None:
     """Connections that the server itself opened for each request alone: (endpoint, 404)."""
     base = facts.seen.unloaded
-    # The counter is the whole network namespace's: without a connection of the server's own it says nothing.
-    seen = [
-        process.outbound_sockets or 0.0
-        for counters in (base.endpoint_counters, base.missing_counters, facts.counters)
-        for process in (counters.processes if counters is not None else ())
-    ]
-    if max(seen, default=0.0) < 0.05:
-        return 0.0, 0.0
     found = []
     for counters, rows, requests in (
         (base.endpoint_counters, base.endpoint, facts.alone),
@@ -191,7 +183,16 @@ def opens_per_request(facts: Facts) -> tuple[float, float] | None:
             return None
         ours = sum(row.connect_s is not None for row in rows) / len(rows)
         found.append(max(0.0, counters.active_opens / requests - ours))
-    return found[0], found[1]
+    # The counter is the whole network namespace's: it is the server's where a connection of its own was seen (short
+    # ones seldom are), or where it keeps step with the requests at all rates.
+    seen = [
+        process.outbound_sockets or 0.0
+        for counters in (base.endpoint_counters, base.missing_counters, facts.counters)
+        for process in (counters.processes if counters is not None else ())
+    ]
+    loaded = (facts.counters.active_opens or 0) / facts.full.requests if facts.full.requests else 0.0
+    in_step = loaded >= 0.8 and found[0] >= 0.8
+    return (found[0], found[1]) if in_step or max(seen, default=0.0) >= 0.05 else (0.0, 0.0)
 
 
 def _spawns(facts: Facts) -> Cause | None:

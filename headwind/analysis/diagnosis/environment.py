@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from headwind.analysis.diagnosis.facts import Facts, latencies_s, median, starved
+from headwind.analysis.diagnosis.facts import Facts, latencies_s, median
+from headwind.analysis.diagnosis.host import starved
 from headwind.analysis.diagnosis.model import Cause
 from headwind.analysis.finding import Certainty, Evidence
 
@@ -333,56 +334,4 @@ def worker_restarts(facts: Facts) -> Cause | None:
         ),
         "Read the server's log for why they end: a crash, a time limit, or a setting such as max_requests.",
         "no broken connections, and no time lost to starting workers",
-    )
-
-
-def fd_limit(facts: Facts) -> Cause | None:
-    """A worker holds as many descriptors as it may."""
-    full = [
-        (process.fds_max, process.fds_limit)
-        for load in facts.loads
-        for process in load.counters.processes
-        if process.fds_max
-        and process.fds_limit
-        and process.fds_max >= min(process.fds_limit - 3, 0.98 * process.fds_limit)
-    ]
-    if not full:
-        return None
-    used, limit = full[0]
-    return Cause(
-        "fd_limit",
-        "proved",
-        f"A worker has {used} of {limit} file descriptors open: it cannot take another connection.",
-        (
-            evidence("descriptors open", used, "1", "/proc/<pid>/fd"),
-            evidence("limit", limit, "1", "prlimit, RLIMIT_NOFILE"),
-            evidence("connections", facts.full.connections, "1", "load"),
-        ),
-        "Raise `ulimit -n` (LimitNOFILE= in systemd) to several times the connections expected.",
-        "all connections are served",
-    )
-
-
-def accept_queue_overflow(facts: Facts) -> Cause | None:
-    """Connections refused by a full listen queue, beyond the first second when they all come at once."""
-    late = sum(load.counters.accept_overflows_late or 0 for load in facts.loads)
-    if late < 3:
-        return None
-    connects = [row.connect_s for load in facts.loads for row in load.answers if row.connect_s is not None]
-    slow = sum(value > 0.9 for value in connects)
-    return Cause(
-        "accept_queue_overflow",
-        "proved",
-        f"The queue of new connections overflowed {late} times after the first second: clients wait "
-        "a second and more to connect.",
-        (
-            evidence("overflows", late, "1", "drops of the listening socket, sock_diag"),
-            evidence(
-                "connects of 0.9 s and more", slow, "1", f"independent stream, {len(connects)} connects"
-            ),
-            evidence("mean queue", facts.counters.accept_queue_mean, "1", "/proc/net/tcp"),
-        ),
-        "Give the server a longer backlog (and raise net.core.somaxconn), or accept faster; keep "
-        "connections alive.",
-        "no more connects of 1 or 3 s",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from headwind.analysis.diagnosis import computing, overtime, pauses
+from headwind.analysis.diagnosis import computing, connections, overtime, pauses
 from headwind.analysis.diagnosis.facts import SATURATED_BELOW, Facts, latencies_s
 from headwind.analysis.diagnosis.gains import gain, words_of_gain
 from headwind.analysis.diagnosis.model import RuledOut
@@ -45,6 +45,11 @@ def _threadpool(facts: Facts) -> str | None:
         )
     if facts.loops and total <= 1.6 * len(facts.workers):
         return "the workers have no threads but the event loop's"
+    if (
+        not facts.cpu_limited
+        and abs(facts.lock_waiters - (facts.slots or 0.0)) <= 0.3 * (facts.slots or 0.0) + 1
+    ):
+        return None  # those that wait may be the threads in service
     if facts.cpu_limited or facts.working_threads < 0.4 * (total - len(facts.loops)):
         return f"{facts.working_threads:.1f} of {total:.0f} threads hold a request and wait"
     return None
@@ -208,7 +213,7 @@ def _answers(facts: Facts) -> str | None:
 
 
 def _keepalive(facts: Facts) -> str | None:
-    share = overtime.closed_share(facts)
+    share = connections.closed_share(facts)
     return None if share is None or share > 0.05 else "the server keeps connections open"
 
 
@@ -274,6 +279,8 @@ def _cold(facts: Facts) -> str | None:
 
 def _generator(facts: Facts) -> str | None:
     share = facts.generator_share
+    if share < 0.01:
+        return None  # wrk needs more than that: it was not read
     return f"wrk's busiest thread used {100 * share:.0f} % of a core" if share < 0.75 else None
 
 
@@ -332,10 +339,28 @@ CHECKS: dict[str, Check] = {
 }
 
 
+# What rests on looks at threads, sockets or CPU over time: nothing where these were hardly made.
+SAMPLED = {
+    "threadpool_limit",
+    "connection_pool_limit",
+    "blocking_in_event_loop",
+    "serial_section",
+    "slow_dependency",
+    "log_backpressure",
+    "thread_oversubscription",
+    "load_imbalance",
+    "worker_restarts",
+    "fd_limit",
+    "memory_growth",
+}
+
+
 def ruled_out(facts: Facts, named: set[str]) -> tuple[RuledOut, ...]:
     """All codes that a number excludes and that no cause names."""
     found = []
     for code, check in CHECKS.items():
+        if facts.hardly_sampled and code in SAMPLED:
+            continue
         if code not in named and (reason := check(facts)) is not None:
             found.append(RuledOut(code, reason))
     return tuple(found)

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from headwind.analysis.diagnosis.kinds import Kinds, split
+from headwind.analysis.diagnosis.host import others_cores
+from headwind.analysis.diagnosis.kinds import Kinds, split, split_counts
 from headwind.analysis.diagnosis.observations import (
     Answer,
     Counters,
@@ -67,7 +68,17 @@ class Facts:
         base = self.seen.unloaded
         # Slow ones may be few: with little to look at, the slow schedule's answers are looked at too.
         few = len(base.endpoint) < 200
-        return split(base.endpoint) or (split((*base.paced, *base.endpoint)) if few else None)
+        alone = split(base.endpoint) or (split((*base.paced, *base.endpoint)) if few else None)
+        return alone or self._kinds_under_load()
+
+    def _kinds_under_load(self) -> Kinds | None:
+        """The same two groups in both loads, where most answers come as fast as alone: nothing queues."""
+        found = [split_counts(load.latencies) for load in self.loads]
+        if len(found) < 2 or found[0] is None or found[1] is None or self.service_s is None:
+            return None
+        full, half = found[0], found[1]
+        alike = 0.8 <= full.slow_s / half.slow_s <= 1.25 and 0.5 <= full.share_slow / half.share_slow <= 2
+        return full if alike and full.fast_s <= 1.3 * self.service_s else None
 
     @cached_property
     def mean_service_s(self) -> float | None:
@@ -287,6 +298,12 @@ class Facts:
         return counters.host_idle_s / total if total else 1.0
 
     @cached_property
+    def hardly_sampled(self) -> bool:
+        """Whether the sampler got to run less than a quarter as often as it should: it was starved, too."""
+        counters = self.counters
+        return len(counters.cpu_over_time) < 0.25 * counters.wall_s / counters.slot_s
+
+    @cached_property
     def steal_share(self) -> float:
         counters = self.counters
         return counters.steal_s / (counters.cpus * counters.wall_s)
@@ -361,23 +378,6 @@ class Facts:
 
     def intervention(self, kind: str) -> Intervention | None:
         return next((row for row in self.seen.interventions if row.kind == kind), None)
-
-
-def others_cores(counters: Counters) -> float:
-    """Cores used by what is neither server nor generator nor ours nor a dependency; niced work at a tenth."""
-    server = sum(process.cpu_s for process in counters.processes)
-    ours = server + counters.generator_cpu_s + counters.own_cpu_s
-    others = counters.host_busy_s - ours - (counters.dependency_cpu_s or 0.0)
-    niced = max(0.0, min(others, counters.host_nice_s))
-    return max(0.0, others - 0.9 * niced) / counters.wall_s
-
-
-def starved(counters: Counters) -> bool:
-    """Whether others on this machine kept the server from the CPU for most of the time that it wanted it."""
-    workers = [process for process in counters.processes if process.role == "worker"]
-    waits = max((process.busiest_thread_wait_s or 0.0 for process in workers), default=0.0)
-    used = max((process.busiest_thread_cpu_s for process in workers), default=0.0)
-    return others_cores(counters) >= 0.2 * counters.cpus and waits >= max(2 * used, 0.4 * counters.wall_s)
 
 
 def _cpu_each(counters: Counters | None, requests: int) -> float | None:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from headwind.analysis.diagnosis import computing, environment, overtime, pauses, waiting
+from headwind.analysis.diagnosis import computing, connections, environment, overtime, pauses, waiting
 from headwind.analysis.diagnosis.environment import evidence
 from headwind.analysis.diagnosis.exclusion import ruled_out
-from headwind.analysis.diagnosis.facts import Facts, starved
+from headwind.analysis.diagnosis.facts import Facts
+from headwind.analysis.diagnosis.host import starved
 from headwind.analysis.diagnosis.model import Cause, Diagnosis
 from headwind.analysis.diagnosis.observations import Observations
 
@@ -83,6 +84,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         "gc_pauses",
         "load_imbalance",
         "drift",
+        "two_kinds_of_request",
     ),
     "fd_limit": ("no_answers", "accept_queue_overflow", "errors_served", "pure_delay"),
     "load_imbalance": ("workers_below_cores", "cpu_bound"),
@@ -150,6 +152,11 @@ def _least_disturbed(facts: Facts) -> Facts:
 
 def _noise(facts: Facts) -> tuple[str, ...]:
     """Other load that does not limit, but makes every figure lower than on a quiet machine."""
+    if facts.hardly_sampled:
+        return (
+            f"the sampler ran {len(facts.counters.cpu_over_time)} times in {facts.counters.wall_s:.0f} s: this machine "
+            "is too busy to say what threads wait for; measure again when it is quiet",
+        )
     if facts.others_cores < 0.1 * facts.counters.cpus and facts.steal_share < 0.03:
         return ()
     return (
@@ -165,8 +172,8 @@ def _rules(facts: Facts) -> list[Cause]:
     rules: tuple[Cause | None, ...] = (
         environment.out_of_memory(facts),
         environment.worker_restarts(facts),
-        environment.fd_limit(facts),
-        environment.accept_queue_overflow(facts),
+        connections.fd_limit(facts),
+        connections.accept_queue_overflow(facts),
     )
     if dead is not None:
         return [cause for cause in (dead, *rules) if cause is not None]
@@ -178,14 +185,14 @@ def _rules(facts: Facts) -> list[Cause]:
         environment.rate_limited(facts),
         environment.errors_served(facts),
         overtime.two_kinds(facts),
-        waiting.batch_window(facts),
+        overtime.batch_window(facts),
         computing.thread_oversubscription(facts),
         computing.work_repeated(facts),
         computing.load_imbalance(facts),
         computing.workers_below_cores(facts),
         computing.cpu_bound(facts),
-        overtime.proxy_no_keepalive(facts),
-        overtime.no_keepalive(facts),
+        connections.proxy_no_keepalive(facts),
+        connections.no_keepalive(facts),
         overtime.memory_growth(facts),
         overtime.drift(facts),
         overtime.cold_start(facts),
@@ -204,7 +211,14 @@ def _without_consequences(causes: Iterable[Cause]) -> list[Cause]:
     # Proved means that cores were free: the interpreters are full, the machine's CPU is not.
     if any(cause.code == "workers_below_cores" and cause.certainty == "proved" for cause in rows):
         explained.add("cpu_bound")
+    # An overflow at the start alone explains nothing.
+    if any(cause.code == "accept_queue_overflow" and cause.certainty != "proved" for cause in rows):
+        explained -= set(EXPLAINS["accept_queue_overflow"]) - _explained_by_others(named)
     return [cause for cause in rows if cause.code not in explained]
+
+
+def _explained_by_others(named: set[str]) -> set[str]:
+    return {code for name in named - {"accept_queue_overflow"} for code in EXPLAINS.get(name, ())}
 
 
 def _ordered(causes: list[Cause]) -> list[Cause]:
@@ -212,8 +226,11 @@ def _ordered(causes: list[Cause]) -> list[Cause]:
     slows = any(cause.code == "drift" and cause.certainty == "proved" for cause in causes)
 
     def place(cause: Cause) -> float:
-        first = slows and cause.code == "drift"
-        return ORDER.index("memory_growth") - 0.5 if first else ORDER.index(cause.code)
+        if slows and cause.code == "drift":
+            return ORDER.index("memory_growth") - 0.5
+        if cause.code == "accept_queue_overflow" and cause.certainty != "proved":
+            return ORDER.index("pure_delay") - 0.5  # only at the start: it limits nothing afterwards
+        return ORDER.index(cause.code)
 
     return sorted(causes, key=place)
 

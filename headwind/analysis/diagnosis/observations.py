@@ -67,7 +67,7 @@ class ProcessUse:
     files: Mapping[str, float] = field(default_factory=dict)  # regular files seen open: share of the looks
     loop_states: Mapping[str, float] | None = None  # share of the looks in each state, of the loop's thread
     thread_states: Mapping[str, float] = field(default_factory=dict)  # mean number of other threads in each
-    parked_threads: int = 0  # that waited for a lock or queue before the load and at every look during it
+    parked_threads: int = 0  # that waited for a lock or queue before the load and all through it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,9 @@ class Load:
     timeline: tuple[int, ...] = ()  # answers per 100 ms
     answers: tuple[Answer, ...] = ()
     lag_p99_s: float | None = None  # of the prober
+    latencies: tuple[
+        tuple[float, int], ...
+    ] = ()  # wrk's own, uncorrected: (seconds, answers) in steps of 5 %
 
     @property
     def rate_per_s(self) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from headwind.analysis.diagnosis import computing, environment, overtime, pauses, waiting
-from headwind.analysis.diagnosis.facts import Facts, starved
+from headwind.analysis.diagnosis import computing, connections, environment, pauses, waiting
+from headwind.analysis.diagnosis.facts import Facts
+from headwind.analysis.diagnosis.host import starved
 from headwind.analysis.diagnosis.observations import Observations
 
 # Codes after which nothing that could be tried says anything about the server.
@@ -72,7 +73,7 @@ def _for_computing(facts: Facts) -> list[str]:
 
 def _for_connections(facts: Facts) -> list[str]:
     """Keep-alive the other way round: what new connections cost, or whether kept ones make the load uneven."""
-    named = (overtime.no_keepalive(facts), computing.load_imbalance(facts))
+    named = (connections.no_keepalive(facts), computing.load_imbalance(facts))
     return ["keepalive"] if any(cause is not None for cause in named) else []
 
 

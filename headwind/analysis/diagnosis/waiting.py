@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headwind.analysis.diagnosis import connections
 from headwind.analysis.diagnosis.environment import evidence
 from headwind.analysis.diagnosis.facts import IDLE_STATES, LOCK_STATES, Facts
 from headwind.analysis.diagnosis.gains import gain
@@ -38,11 +39,27 @@ def waiting(facts: Facts) -> list[Cause]:
     """The one limit that requests wait for; empty where the CPU is used up or nothing is saturated."""
     if facts.cpu_limited or not facts.saturated or facts.slots is None or not facts.workers:
         return []
+    if _waits_outside(facts):
+        return []
     for rule in (_log, _file_lock, _blocked_loop, _dependency, _single_threads, _lock_or_pool):
         found = rule(facts)
         if found is not None:
             return [found]
     return []
+
+
+def _waits_outside(facts: Facts) -> bool:
+    """Whether requests wait to be let in, and those that were are served at once: the queue of new connections
+    overflows, few connections were accepted, nearly all of these are in service, and threads come with connections.
+    """
+    half = facts.seen.half
+    found = connections.accept_queue_overflow(facts)
+    if found is None or found.certainty != "proved" or half is None or facts.loops:
+        return False
+    accepted = sum(process.client_sockets or 0.0 for process in facts.workers)
+    fewer = sum(process.threads for process in half.counters.processes if process.role == "worker")
+    grows = sum(process.threads for process in facts.workers) >= 1.2 * fewer
+    return grows and accepted <= 0.5 * facts.full.connections and (facts.slots or 0.0) >= 0.7 * accepted
 
 
 def _common(facts: Facts) -> tuple[Evidence, ...]:
@@ -194,43 +211,6 @@ def _dependency(facts: Facts) -> Cause | None:
     )
 
 
-def batch_window(facts: Facts) -> Cause | None:
-    """Two requests sent apart are answered together: they waited for one batch."""
-    pairs: dict[int, list[tuple[float, float]]] = {}
-    for row in facts.seen.unloaded.pairs:
-        if row.done_s is not None:
-            pairs.setdefault(row.group, []).append((row.sent_s, row.done_s))
-    whole = [sorted(rows) for rows in pairs.values() if len(rows) == 2]
-    offset = facts.seen.unloaded.pair_offset_s or 0.0
-    service = facts.closed_service_s or facts.service_s
-    if len(whole) < 3 or offset < 0.0008 or not service:
-        return None
-    together = sum(
-        1
-        for first, second in whole
-        if abs(second[1] - first[1]) < max(0.25 * offset, 0.0004) and second[0] - first[0] > 0.5 * offset
-    )
-    cpu = facts.unloaded_cpu_s
-    wanted = 0.45 if len(facts.workers) <= 1 else 0.3  # a pair may meet two workers
-    if together < wanted * len(whole) or (cpu is not None and cpu > 0.4 * service):
-        return None
-    return Cause(
-        "batch_window",
-        "proved",
-        f"Requests wait for a batch: two sent {1e3 * offset:.1f} ms apart are answered together in "
-        f"{together} of {len(whole)} pairs, "
-        f"and a lone request takes {1e3 * service:.1f} ms.",
-        (
-            evidence("pairs answered together", together / len(whole), "1", "probe 1, pairs of requests"),
-            evidence("unloaded service time", service, "s", "probe 1"),
-            evidence("server CPU per request", cpu, "s", "/proc, probe 1"),
-        ),
-        "Shorten the batching window, or let a batch go as soon as the model is free.",
-        f"the unloaded time falls by up to {1e3 * (service - (cpu or 0.0)):.0f} ms; throughput at "
-        "full load stays",
-    )
-
-
 def _single_threads(facts: Facts) -> Cause | None:
     """Workers with one thread each (no event loop) that all hold a request."""
     if facts.loops or not facts.workers:
@@ -297,9 +277,20 @@ def _lock_or_pool(facts: Facts) -> Cause | None:
         return _serial(facts, slots, waiters, working)
     if threaded and facts.threads_in("client") > 0.5 * working:
         return None  # threads that wait for a client's next request are free
+    if _all_wait(facts, slots, working, waiters):
+        return _threads(facts, slots, waiters, 0.0)
     if threaded and working >= 0.7 * slots and waiters <= max(0.5 * working, 2.5 * len(facts.workers)):
         return _threads(facts, slots, working, waiters)
     return _pool(facts, slots, working, waiters)
+
+
+def _all_wait(facts: Facts, slots: float, working: float, waiters: float) -> bool:
+    """Whether as many threads wait as requests are in service, and no other thread does anything.
+
+    A wait with a time limit is a sleep in some runtimes (Java, Node's workers) and a wait for a lock in others. If all
+    threads that are not idle are in service, though, requests wait for a thread and not for something inside.
+    """
+    return slots >= 3 and working < 0.3 * slots and abs(waiters - slots) <= 0.3 * slots + 1
 
 
 def _serial(facts: Facts, slots: float, waiters: float, working: float) -> Cause:
@@ -325,13 +316,19 @@ def _serial(facts: Facts, slots: float, waiters: float, working: float) -> Cause
 def _threads(facts: Facts, slots: float, working: float, waiters: float) -> Cause:
     agent = facts.seen.agent
     limiter = agent is not None and (agent.limiter_waiting or 0.0) > 0.5
-    agrees = abs(working - slots) <= 0.3 * slots
+    seen = facts.working_threads >= 0.7 * working or facts.missing_is_slow
+    agrees = abs(working - slots) <= 0.3 * slots and seen
+    states = (
+        _working_states(facts)
+        if facts.working_threads >= 0.3 * working
+        else "with a time limit or for a lock"
+    )
     certainty: Certainty = "proved" if limiter or agrees else "likely"
     return Cause(
         "threadpool_limit",
         certainty,
         f"Every request thread is taken: {working:.0f} threads hold a request and wait "
-        f"({_working_states(facts)}), "
+        f"({states}), "
         "none is free, and the CPU is idle.",
         (
             *_common(facts),
