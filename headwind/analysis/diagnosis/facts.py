@@ -169,6 +169,14 @@ class Facts:
         return median([row.latency_s if row.latency_s is not None else 4.0 for row in rows])
 
     @cached_property
+    def missing_is_slow(self) -> bool:
+        """Whether the 404 waits under load: more than 20 ms, and a good part of what a request waits."""
+        if self.missing_loaded_s is None or not self.missing_is_404:
+            return False
+        waits = self.full.connections / self.rate_per_s if self.rate_per_s else 1.0
+        return self.missing_loaded_s > max(0.02, 0.15 * waits)
+
+    @cached_property
     def bad_share(self) -> float:
         total = sum(self.full.statuses.values())
         return self.count_status(lambda code: code >= 400) / total if total else 0.0
