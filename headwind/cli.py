@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,10 +28,17 @@ COMMANDS: dict[str, str] = {
 }
 
 
+# argparse names Python's types.
+_NUMBERS = {"int": "whole number", "float": "number"}
+_OF_NO_TYPE = re.compile(r"invalid (int|float) value: (.*)")
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse, but a wrong command line is one sentence and says where help is."""
 
     def error(self, message: str) -> NoReturn:
+        message = _OF_NO_TYPE.sub(lambda found: f"{found[2]} is no {_NUMBERS[found[1]]}", message)
+        message = message.removeprefix("argument ")
         self.exit(Exit.USAGE, f"headwind: {message}; `{self.prog} --help` lists what can be given.\n")
 
 

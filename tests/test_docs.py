@@ -68,6 +68,13 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
     assert not missing
 
 
+def test_the_index_lists_every_page() -> None:
+    folder = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([^)#\s]+\.md)\)", (folder / "README.md").read_text()))
+    pages = {str(page.relative_to(folder)) for page in folder.rglob("*.md")}
+    assert listed == pages - {"README.md"}
+
+
 def test_every_command_is_documented() -> None:
     text = "\n".join(page.read_text() for page in PAGES)
     assert not [name for name in COMMANDS if f"headwind {name}" not in text]

@@ -17,6 +17,7 @@ from headwind.report import diagnosis as rendering
 from headwind.stress import privacy, target
 from headwind.stress.diagnose import Options, run
 from headwind.stress.interrupt import Interrupt
+from headwind.stress.plan import check_url
 from headwind.stress.progress import Progress
 from headwind.stress.requests import Request, require_wrk
 from headwind.stress.server import in_own_network, ports_of
@@ -170,9 +171,13 @@ def _url(options: argparse.Namespace) -> str:
     """The whole URL, with the port where the server listens or will listen."""
     text = options.url or options.path or "/"
     whole = "://" in text
-    if not whole and not text.startswith("/") and options.server_command is None and options.pid is None:
-        raise UsageError(f"--url {text} is no URL; http://host:port/path is expected.")
     port = options.port
+    if whole:
+        check_url(text)
+    elif port is None and options.server_command is None and options.pid is None:
+        raise UsageError(
+            f"--url {text} names no server; give http://host:port/path, or --port, --pid or --command."
+        )
     if port is None and whole and "{port}" not in text:
         port = urlsplit(text).port
     if port is None and options.server_command is not None:
@@ -195,6 +200,4 @@ def _url(options: argparse.Namespace) -> str:
     parts = urlsplit(text)
     if options.server_command is not None and parts.port is None:
         text = parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
-    if urlsplit(text).scheme not in ("http", "https"):
-        raise UsageError(f"{privacy.split_url(text).shown} is neither http nor https.")
     return text

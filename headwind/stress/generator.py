@@ -87,7 +87,9 @@ def install_hint() -> str:
         return "brew install wrk"
     if shutil.which("apt-get"):
         return "apt-get install wrk" if os.geteuid() == 0 else "sudo apt-get install wrk"
-    return f"docker pull {DOCKER_IMAGE}"
+    if shutil.which("docker"):
+        return f"docker pull {DOCKER_IMAGE}"
+    return "git clone https://github.com/wg/wrk && make -C wrk"
 
 
 def _output(command: list[str], timeout_s: float = _ANSWER_TIMEOUT_S) -> str | None:

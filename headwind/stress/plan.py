@@ -87,12 +87,12 @@ class Plan:
                 f"late answers ({self.late_s:g} s) are counted among those that wrk still records, so --timeout "
                 f"({self.timeout_s} s) must be longer than --late."
             )
-        _check_url(self.url)
+        check_url(self.url)
         if self.port is not None and not 1 <= self.port <= _MAX_PORT:
             raise UsageError(f"{self.port} is no port; --port takes 1 to {_MAX_PORT}.")
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
     """Raise UsageError for what cannot be loaded; only reading `port` shows that the standard library refuses it."""
     try:
         parts = urllib.parse.urlsplit(url.replace("{port}", "80"))

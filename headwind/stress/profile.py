@@ -355,7 +355,8 @@ def read(path: Path, *, flights: Path, into: Path) -> Profile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the profile {path} cannot be read ({error}); check the path.") from None
+        why = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
+        raise UsageError(f"the profile {path} cannot be read ({why}); check the path.") from None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from headwind.errors import MissingError, UsageError
+from headwind.stress.generator import install_hint
 
 _DUMP = """
 local own = %s
@@ -152,9 +154,5 @@ def _split(raw: bytes) -> list[bytes]:
 
 def require_wrk() -> None:
     """Raises MissingError where wrk is not on the path."""
-    from shutil import which
-
-    if which("wrk") is None:
-        raise MissingError(
-            "wrk is not installed here: `sudo apt install wrk` or `brew install wrk` provides it"
-        )
+    if shutil.which("wrk") is None:
+        raise MissingError(f"wrk is not on PATH; install it: `{install_hint()}`.")

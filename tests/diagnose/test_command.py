@@ -52,10 +52,19 @@ def test_a_full_thread_pool_is_named_and_what_it_is_not_is_ruled_out() -> None:
     assert found["load_s"] <= 60
 
 
-def test_nothing_to_diagnose_is_one_sentence() -> None:
-    run = diagnose()
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "--command"),
+        (["--url", "/work"], "--url /work names no server"),
+        (["--url", "ftp://127.0.0.1/work"], "is no URL"),
+        (["--url", "http://127.0.0.1:99999/"], "1 to 65535"),
+    ],
+)
+def test_nothing_to_diagnose_is_one_sentence(arguments: list[str], expected: str) -> None:
+    run = diagnose(*arguments)
     assert run.returncode == 2
-    assert "--command" in run.stderr
+    assert expected in run.stderr
     assert run.stderr.count("\n") == 1
 
 

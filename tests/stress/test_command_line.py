@@ -41,6 +41,12 @@ def test_another_machine_is_not_loaded_without_consent(headwind: Headwind) -> No
         (["--url", "http://127.0.0.1:1/", "--header", "nonsense"], "Name: value"),
         (["--url", "http://127.0.0.1:1/", "--duration", "x", "--target", "0"], "'x' is no duration"),
         (["--url", "http://127.0.0.1:1/", "--mix", "GET /", "--script", "x.lua"], "--mix"),
+        (["--url", "http://127.0.0.1:1/", "--target", "many"], "--target: 'many' is no whole number"),
+        (["--url", "http://127.0.0.1:1/", "--rate", "fast"], "--rate: 'fast' is no number"),
+        (
+            ["--url", "http://127.0.0.1:1/", "--profile", "none.yaml"],
+            "none.yaml cannot be read (No such file",
+        ),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(
