@@ -129,6 +129,6 @@ if ! $(PY) -m pip --version >/dev/null 2>&1; then \
     echo 'make: no Python 3.11 or later on PATH; install one (apt install python3, brew install python).' >&2; exit 6; fi; \
   said=$$($$found -m venv --clear $(VENV) 2>&1) || { rm -rf $(VENV); echo "$$said" | tail -n 1 >&2; \
     echo 'make: Python cannot make a virtual environment; on Debian: apt install python3-venv' >&2; exit 6; }; fi; \
-$(PY) -m pip install -qq --require-hashes -r $(1); \
+$(PY) -m pip install -qq --require-hashes -r $(1) && \
 touch $@
 endef

@@ -116,6 +116,17 @@ def test_an_environment_cut_short_is_made_again(tmp_path: Path) -> None:
     assert (tmp_path / ".venv" / "stress").exists()
 
 
+def test_a_failed_installation_is_not_taken_for_done(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    program(tmp_path / ".venv" / "bin" / "python", 'case "$*" in *install*) exit 1;; esac')
+    # As macOS's make 3.81, which knows no .SHELLFLAGS: the shell goes on after a command that failed.
+    command = [MAKE or "make", "stress-env", ".SHELLFLAGS=-c"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert not (tmp_path / ".venv" / "stress").exists()
+
+
 def test_ctrl_c_while_installing_is_one_sentence(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").touch()
