@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from headwind.report.charts.comparison import percentiles_figure, runs_figure
@@ -25,7 +26,11 @@ def figures_of(reading: Reading) -> tuple[Figure, ...]:
         possible = _compared(reading.document["runs"])
     else:
         possible = _measured(reading.document)
-    return tuple(figure for figure in possible if figure is not None)
+    found = [figure for figure in possible if figure is not None]
+    halves = [place for place, figure in enumerate(found) if not figure.whole]
+    if len(halves) % 2:  # one that has no neighbour would stand beside an empty half
+        found[halves[-1]] = replace(found[halves[-1]], whole=True)
+    return tuple(found)
 
 
 def run_figures(

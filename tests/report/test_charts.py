@@ -16,7 +16,14 @@ from headwind.report.charts import latency, timeline
 from headwind.report.charts.figure import NARROW, PALETTE, WIDE, Figure, log_ticks, style_sheet
 from headwind.run import Errors, Latency, Run
 from headwind.samples import Sample
-from tests.report.documents import CUT_RUN, FULL_RUN, SAMPLES, capacity_document, comparison_document
+from tests.report.documents import (
+    CUT_RUN,
+    FULL_RUN,
+    SAMPLES,
+    capacity_document,
+    comparison_document,
+    document,
+)
 
 
 def run_figures(runs: list[Run], samples: Sequence[Sample] = ()) -> list[Figure]:
@@ -121,3 +128,13 @@ def test_ticks_lie_inside_the_axis(low: float, factor: float) -> None:
     ticks = log_ticks(low, low * factor)
     assert all(low * 0.999 <= tick <= low * factor * 1.001 for tick in ticks)
     assert factor < 3 or ticks
+
+
+def test_a_picture_without_a_neighbour_takes_the_whole_width() -> None:
+    alone = figures.figures_of(reading.of(document(CUT_RUN)))
+    assert [(figure.slug, figure.whole) for figure in alone] == [("percentiles", True)]
+    pair = figures.figures_of(reading.of(document(FULL_RUN)))
+    assert [(figure.slug, figure.whole) for figure in pair][:2] == [
+        ("percentiles", False),
+        ("histogram", False),
+    ]

@@ -262,8 +262,8 @@ def ladder_figure(
         "Throughput against connections",
         f"Throughput in a closed loop, {' '.join(parts)}{knee_text}.",
         (Panel(lambda width: _ladder_chart(rows, service_s, ceiling_per_s, think_s, width)),),
-        "The dashed lines bound what any server of this unloaded time and this ceiling can do: "
-        "min(c / (S + Z), 1 / Dmax).",
+        "Answers per second in a closed loop. The dashed lines bound what c connections can get of a server with this "
+        "unloaded time S, this ceiling 1 / Dmax and users who think for Z: min(c / (S + Z), 1 / Dmax).",
         ("Connections", "Answers/s", "Mean latency by Little's law"),
         tuple(
             (
