@@ -53,9 +53,7 @@ def execute(options: argparse.Namespace) -> int:
     base = plan_of(options, url=stand_in)
     if options.shorten < 1:
         raise UsageError(f"--shorten {options.shorten:g} would lengthen the pattern; give 1 or more.")
-    servers: tuple[Configuration, ...] = (Configuration("server"),)
-    if options.against:
-        servers = axis_of(against=options.against, base=base).configurations
+    servers = _servers(options, base)
     into = folder.create(options.reports, options.label) if not options.dry_run else Path()
     patterns = [_pattern(path, base, into / "bodies", options.shorten) for path in options.profile]
     if options.dry_run:
@@ -95,6 +93,12 @@ def execute(options: argparse.Namespace) -> int:
     folder.write_json(into / "experiment.json", document)
     show_experiment(into, options.format)
     return _exit_code(document, into, interrupted=interrupted)
+
+
+def _servers(options: argparse.Namespace, base: Plan) -> tuple[Configuration, ...]:
+    if not options.against:
+        return (Configuration("server"),)
+    return axis_of(against=options.against, base=base).configurations
 
 
 def _pattern(path: Path, base: Plan, bodies: Path, shorten: float) -> Profile:

@@ -41,6 +41,16 @@ def _calibration(figures: Figures) -> list[str]:
     return lines
 
 
+def _limits(test: Figures) -> list[str]:
+    return [
+        "The schedule alone says little about a single flight: weather and the aircraft's earlier flights are",
+        f"not in the data. On the test part the log loss is {test.log_loss:.4f}; always answering with that",
+        f"part's own base rate would give {test.log_loss_of_base_rate:.4f}. Delays differ by season: the mean",
+        f"prediction there is {test.mean_predicted:.3f}, the share that was late {test.base_rate:.3f}. It is made",
+        "to load-test a real prediction, not to plan a journey.",
+    ]
+
+
 def model_card(
     source: str,
     parts: dict[str, Part],
@@ -83,11 +93,7 @@ def model_card(
             "",
             "## Limits",
             "",
-            "The schedule alone says little about a single flight: weather and the aircraft's earlier flights are",
-            f"not in the data. On the test part the log loss is {test.log_loss:.4f}; always answering with that",
-            f"part's own base rate would give {test.log_loss_of_base_rate:.4f}. Delays differ by season: the mean",
-            f"prediction there is {test.mean_predicted:.3f}, the share that was late {test.base_rate:.3f}. It is made",
-            "to load-test a real prediction, not to plan a journey.",
+            *_limits(test),
             "",
         ]
     )

@@ -98,8 +98,7 @@ def h2load_text(rng: random.Random) -> Printed:
     lat = [value // 1000 for value in latencies(rng)]
     done, server, lost = rng.randint(1, 10**7), rng.randint(0, 500), rng.choice((0, rng.randint(1, 99)))
     late = rng.randint(0, lost)
-    seconds, clients = rng.uniform(1, 500), rng.randint(2, 1000)
-    body = rng.randint(1, 10**12)
+    seconds, clients, body = rng.uniform(1, 500), rng.randint(2, 1000), rng.randint(1, 10**12)
     shown = [_h2load_unit(value) for value in lat]
     columns = ("min", "max", "median", "p95", "p99", "mean", "sd")
     cells = dict(zip(columns, (0, 8, 3, 5, 6, 4, 1), strict=True))

@@ -104,6 +104,9 @@ def _ratio_chart(rows: Sequence[Mapping[str, Any]], margin: float, width: int) -
     ).properties(width=width, height=_ROW_HEIGHT * len(known) + 10)
 
 
+_OUTCOMES = {True: "held", False: "failed", None: "not judged"}
+
+
 def capacity_figure(
     steps: Sequence[Mapping[str, Any]],
     *,
@@ -133,7 +136,6 @@ def capacity_figure(
         for label, value in (("capacity", capacity_per_s), ("ceiling", ceiling_per_s))
         if value is not None
     ]
-    outcomes = {True: "held", False: "failed", None: "not judged"}
     return Figure(
         "capacity",
         "Latency against offered rate",
@@ -148,7 +150,7 @@ def capacity_figure(
                 words.rate(row["rate_per_s"]),
                 words.seconds(row.get("p50_s")),
                 words.seconds(row.get("p99_s")),
-                outcomes[row.get("held")],
+                _OUTCOMES[row.get("held")],
             )
             for row in rows
         ),
