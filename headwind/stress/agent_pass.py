@@ -59,6 +59,7 @@ def view(
     """The difference of two sets of reports, of the processes that were busy in between."""
     lines: Counter[tuple[str, str]] = Counter()
     packages: Counter[str] = Counter()
+    functions: Counter[str] = Counter()
     pause = wall = longest = 0.0
     collections = busy = looks = 0
     limiter: list[list[float]] = []
@@ -80,6 +81,8 @@ def view(
         lines.subtract({(place, text): count for place, text, count in first.get("lines", [])})
         packages.update(last["packages"])
         packages.subtract(first.get("packages", {}))
+        functions.update(last["functions"])
+        functions.subtract(first.get("functions", {}))
         limiter += last["limiter"][len(first.get("limiter", [])) :]
     if wall <= 0:
         return None
@@ -96,6 +99,7 @@ def view(
             if busy and count > 0
         ),
         packages={name: count / busy for name, count in packages.items() if busy and count > 0},
+        functions={name: count / busy for name, count in functions.items() if busy and count > 0},
         limiter_total=_middle(limiter, 0),
         limiter_borrowed=_middle(limiter, 1),
         limiter_waiting=_middle(limiter, 2),

@@ -6,10 +6,11 @@ that asks another server for its answers does not ask it about a 404.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from headwind.stress import proc
-from headwind.stress.server import Server
+from headwind.stress.server import Server, ports_of
 
 LEAST_CPU_S = 0.03  # of the processes behind, while 404s were asked for; some ticks of 10 ms
 
@@ -33,8 +34,18 @@ def passed_on(before: Mapping[int, float], after: Mapping[int, float], seconds: 
 
 
 def follow(server: Server, upstream: Mapping[int, set[int]], ports: set[int]) -> None:
-    """Make the processes at `ports` the workers of `server`, beside the proxy itself."""
-    server.behind = set(ports)
-    for port in ports:
-        server.roots |= upstream[port]
+    """Make the processes at `ports` the workers of `server`, beside the proxy itself.
+
+    Their siblings, which run the same command at other ports, belong to them even if the proxy gives them nothing.
+    """
+    owners = set().union(*(upstream[port] for port in ports))
+    commands = {_command(pid) for pid in owners}
+    alike = {pid for pid in server.refresh() if _command(pid) in commands}
+    server.behind = ports | {port for pid in alike for port in ports_of(pid)} - {server.port}
+    server.roots |= owners
     server.refresh()
+
+
+def _command(pid: int) -> str:
+    """The command line without its numbers, such as ports."""
+    return re.sub(r"\d+", "#", proc.read_text(f"/proc/{pid}/cmdline") or "")

@@ -79,6 +79,7 @@ def view(stacks: str, wall_s: float, requests: int) -> AgentView | None:
     """From py-spy's raw format: `outer;...;inner count` a line, a frame as `function (file:line)`."""
     lines: Counter[tuple[str, str]] = Counter()
     packages: Counter[str] = Counter()
+    functions: Counter[str] = Counter()
     busy = 0
     for row in stacks.splitlines():
         text, _, count = row.rpartition(" ")
@@ -90,7 +91,10 @@ def view(stacks: str, wall_s: float, requests: int) -> AgentView | None:
         for name in WATCHED:
             if any(f"/{name}/" in file or file.endswith(f"/{name}.py") for file in files):
                 packages[name] += int(count)
-        chosen = next((match for match in reversed(frames) if _is_application(match["file"])), None)
+        inside = [match for match in frames if _is_application(match["file"])]
+        for name in {match["function"].rpartition(".")[2] for match in inside[1:]}:
+            functions[name] += int(count)
+        chosen = inside[-1] if inside else None
         chosen = chosen or (frames[-1] if frames else None)
         if chosen is not None:
             place = f"{Path(chosen['file']).name}:{chosen['line']} {chosen['function']}"
@@ -104,6 +108,7 @@ def view(stacks: str, wall_s: float, requests: int) -> AgentView | None:
         looks=int(wall_s * LOOKS_PER_S),
         lines=tuple((place, source, count / busy) for (place, source), count in lines.most_common(12)),
         packages={name: count / busy for name, count in packages.items()},
+        functions={name: count / busy for name, count in functions.most_common(40)},
     )
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from headwind.analysis.diagnosis import CODES, Observations, judge
+from headwind.analysis.diagnosis.exclusion import SAMPLED
+from headwind.analysis.diagnosis.facts import Facts
 from headwind.analysis.diagnosis.judge import EXPLAINS, ORDER
-from headwind.analysis.diagnosis.observations import Counters, Load
+from headwind.analysis.diagnosis.observations import Counters, Load, Unloaded
 from tests.diagnose.sick.cases import NAMED
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -160,3 +162,84 @@ def test_a_cause_that_follows_from_another_is_said_once() -> None:
     for name, consequences in EXPLAINS.items():
         assert {name, *consequences} <= set(CODES)
     assert set(ORDER) == set(CODES)
+
+
+def test_a_server_that_stops_answering_under_load() -> None:
+    before = seen("delay")
+    full, _ = full_of(before)
+    assert before.half is not None
+    stuck = replace(
+        before,
+        full=replace(full, timeline=(50,) * 20 + (0,) * 60),
+        half=replace(before.half, requests=0, statuses={}, timeline=()),
+        after=Unloaded(),
+    )
+    found = judge(stuck)
+    assert [cause.code for cause in found.causes] == ["no_answers"]
+    assert "first 2.0 s" in found.causes[0].title
+
+
+def test_an_overflow_only_at_the_start_comes_after_what_limits() -> None:
+    found = codes(with_counters(seen("cpu_two"), accept_overflows=180, accept_overflows_late=0))
+    assert found == ["cpu_bound", "accept_queue_overflow"]
+
+
+def test_a_few_drops_at_the_listening_socket_are_nothing() -> None:
+    assert codes(with_counters(seen("healthy_two"), accept_overflows=4, accept_overflows_late=4)) == ["none"]
+
+
+def test_where_the_sampler_hardly_ran_nothing_is_ruled_out_that_rests_on_it() -> None:
+    found = judge(with_counters(seen("threadpool"), cpu_over_time=(0.3,)))
+    assert not {row.code for row in found.ruled_out} & SAMPLED
+    assert any("the sampler ran 1 times" in note for note in found.notes)
+
+
+def with_agent(observations: Observations, **changes: object) -> Observations:
+    assert observations.agent is not None
+    return replace(observations, agent=replace(observations.agent, **changes))  # type: ignore[arg-type]
+
+
+def test_a_function_that_prepares_something_in_every_request_is_repeated_work() -> None:
+    assert codes(with_agent(seen("cpu"), functions={"load_model": 0.8}))[0] == "work_repeated_per_request"
+    assert codes(with_agent(seen("cpu"), functions={"loads_of_work": 0.8}))[0] == "workers_below_cores"
+
+
+def with_threads(observations: Observations, python: bool, **states: float) -> Observations:
+    _, counters = full_of(observations)
+    workers = [
+        replace(row, thread_states=states, parked_threads=0) if row.role == "worker" else row
+        for row in counters.processes
+    ]
+    return replace(with_counters(observations, processes=tuple(workers)), python=python)
+
+
+def test_threads_whose_sleep_looks_like_a_wait_are_a_pool_of_threads() -> None:
+    """Java sleeps in a timed wait. As many threads wait as requests are in service: nothing else is short."""
+    slots = slots_of("threadpool")
+    found = judge(with_threads(seen("threadpool"), python=False, timed_lock=slots))
+    assert found.causes[0].code == "threadpool_limit"
+
+
+def test_threads_that_wait_for_a_place_in_a_pool_are_more_than_the_places() -> None:
+    slots = slots_of("threadpool")
+    found = judge(with_threads(seen("threadpool"), python=False, timed_lock=4 * slots))
+    assert found.causes[0].code == "connection_pool_limit"
+
+
+def slots_of(name: str) -> float:
+    """Requests in service at once."""
+    slots = Facts(seen(name)).slots
+    assert slots is not None
+    return slots
+
+
+def test_a_heap_that_grows_in_another_runtime_is_no_leak_yet() -> None:
+    leaking = seen("leak")
+    assert "memory_growth" in codes(leaking)
+    full, _ = full_of(leaking)
+    processes = [
+        replace(row, rss_bytes=tuple(200_000_000 + 800_000 * step for step in range(len(row.rss_bytes))))
+        for row in full.counters.processes
+    ]
+    small = replace(with_counters(leaking, processes=tuple(processes)), python=False)
+    assert "memory_growth" not in codes(small)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from headwind.analysis.diagnosis.environment import evidence
 from headwind.analysis.diagnosis.facts import TRIVIAL_CPU_S, Facts
 from headwind.analysis.diagnosis.gains import gain, words_of_gain
@@ -26,6 +28,15 @@ REPEATED_WORDS = (
     "deepcopy(",
     "Booster(",
     "TypeAdapter(",
+    "Template(",
+    "Environment(",
+    "load_model(",
+    "from_pretrained(",
+    "create_model(",
+)
+# Functions of the application that prepare something, and constructors.
+REPEATED_FUNCTIONS = re.compile(
+    r"_*(load|reload|train|fit|compile|init|initiali[sz]e|setup|warm|connect)(_|$)"
 )
 
 
@@ -221,16 +232,18 @@ def _builds(facts: Facts) -> Cause | None:
     agent = facts.seen.agent
     if agent is None or facts.trivial:
         return None
-    share, where, text = 0.0, "", ""
+    share, what = 0.0, ""
     for place, source, part in agent.lines:
-        if any(word in source for word in REPEATED_WORDS):
-            if part > share:
-                where, text = place, source
-            share = max(share, part)
+        if part > share and any(word in source for word in REPEATED_WORDS):
+            share, what = part, f"`{source[:60]}` ({place})"
+    for name, part in agent.functions.items():
+        # Of a few lines the share is spread; the function that the handler calls for them holds all of it.
+        if part > max(share, 0.5) and REPEATED_FUNCTIONS.match(name):
+            share, what = part, f"`{name}()`"
     if share < 0.3:
         return None
     return _repeated(
-        f"{100 * share:.0f} % of the busy time is spent in `{text[:60]}` ({where}), which could run once.",
+        f"{100 * share:.0f} % of the busy time is spent in {what}, which could run once.",
         (*_common(facts), evidence("share of busy looks", share, "1", "agent, stacks sampled")),
         "likely",
         share * (facts.unloaded_cpu_s or 0.0) or None,

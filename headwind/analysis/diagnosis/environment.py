@@ -48,6 +48,30 @@ def no_answers(facts: Facts) -> Cause | None:
     )
 
 
+def stopped(facts: Facts) -> Cause | None:
+    """It answered at first, and then no more: not at the end of the full load, not in the half load, not alone."""
+    half, after = facts.seen.half, facts.seen.after
+    line = facts.full.timeline
+    if half is None or half.requests or len(line) < 30 or any(line[-15:]):
+        return None
+    if after is not None and any(row.done_s is not None for row in after.endpoint):
+        return None
+    last = max(index for index, count in enumerate(line) if count) if any(line) else 0
+    return Cause(
+        "no_answers",
+        "proved",
+        f"It stops answering under load: {facts.full.requests} answers in the first {(last + 1) / 10:.1f} s, "
+        "then none, not even with one connection.",
+        (
+            evidence("answers under full load", facts.full.requests, "1", "wrk"),
+            evidence("last of them after", (last + 1) / 10, "s", "time line of answers, full load"),
+            evidence("answers under half of it", half.requests, "1", "wrk"),
+        ),
+        "Look for a deadlock, or for connections, permits or threads that are taken and never given back.",
+        "answers as long as the load lasts; diagnose again then",
+    )
+
+
 def some_unanswered(facts: Facts) -> Cause | None:
     """A part of the requests is never answered while the others are answered at once."""
     base = facts.seen.unloaded

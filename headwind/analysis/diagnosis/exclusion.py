@@ -209,7 +209,10 @@ def _errors(facts: Facts) -> str | None:
 
 
 def _answers(facts: Facts) -> str | None:
-    return f"{facts.full.requests} answers" if facts.full.requests else None
+    half = facts.seen.half
+    if not facts.full.requests or (half is not None and not half.requests):
+        return None
+    return f"{facts.full.requests} answers"
 
 
 def _keepalive(facts: Facts) -> str | None:

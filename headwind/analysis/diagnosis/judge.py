@@ -175,6 +175,7 @@ def _rules(facts: Facts) -> list[Cause]:
         connections.fd_limit(facts),
         connections.accept_queue_overflow(facts),
     )
+    dead = dead or environment.stopped(facts)
     if dead is not None:
         return [cause for cause in (dead, *rules) if cause is not None]
     rules += (

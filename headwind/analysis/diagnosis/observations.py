@@ -188,6 +188,9 @@ class AgentView:
         tuple[str, str, float], ...
     ] = ()  # (file:line function, source text, share of the busy looks)
     packages: Mapping[str, float] = field(default_factory=dict)  # share of busy looks with such a frame
+    functions: Mapping[str, float] = field(
+        default_factory=dict
+    )  # share inside functions that the handler called
     limiter_total: float | None = None
     limiter_borrowed: float | None = None
     limiter_waiting: float | None = None

@@ -44,6 +44,7 @@ class Agent:
         self.busy = 0
         self.lines: Counter[tuple[str, int, str]] = Counter()
         self.packages: Counter[str] = Counter()
+        self.functions: Counter[str] = Counter()
         self.limiter: list[tuple[float, float, float]] = []
 
     def start(self) -> None:
@@ -95,13 +96,16 @@ class Agent:
         walk: FrameType | None = frame
         application: FrameType | None = None
         packages = set()
+        chain: list[str] = []  # the application's functions, the innermost first
         while walk is not None:
             name = walk.f_code.co_filename
             packages |= {part for part in WATCHED if f"/{part}/" in name or name.endswith(f"/{part}.py")}
-            if application is None and is_application(name):
-                application = walk
+            if is_application(name):
+                application = application or walk
+                chain.append(walk.f_code.co_name)
             walk = walk.f_back
         self.packages.update(packages)
+        self.functions.update(set(chain[:-1]))  # the outermost is the handler itself
         chosen = application or frame
         self.lines[(chosen.f_code.co_filename, chosen.f_lineno, chosen.f_code.co_name)] += 1
 
@@ -142,6 +146,7 @@ class Agent:
             "busy": self.busy,
             "lines": lines,
             "packages": dict(self.packages),
+            "functions": dict(self.functions.most_common(40)),
             "limiter": self.limiter[-40:],
         }
 
