@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,8 @@ from headwind.stress.probes import WrkRun, probe
 from headwind.stress.requests import Request
 
 AGENT = Path(__file__).parent / "agent"
+
+Report = dict[str, Any]  # what one process wrote
 
 
 def environment(folder: str) -> dict[str, str]:
@@ -43,7 +46,7 @@ def agent_pass(
     return view(before, after, generated.requests)
 
 
-def _reports(folder: Path) -> dict[str, dict[str, Any]]:
+def _reports(folder: Path) -> dict[str, Report]:
     found = {}
     for path in folder.glob("*.json"):
         try:
@@ -53,57 +56,54 @@ def _reports(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def view(
-    before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]], requests: int
-) -> AgentView | None:
+def view(before: dict[str, Report], after: dict[str, Report], requests: int) -> AgentView | None:
     """The difference of two sets of reports, of the processes that were busy in between."""
+    pairs = [(before.get(pid, {}), last) for pid, last in after.items()]
+    pairs = [(first, last) for first, last in pairs if _gained(first, last, "busy", "gc_pause_s") > 0]
+    if not pairs:
+        return None
+    busy = sum(_gained(first, last, "busy") for first, last in pairs)
     lines: Counter[tuple[str, str]] = Counter()
-    packages: Counter[str] = Counter()
-    functions: Counter[str] = Counter()
-    pause = wall = longest = 0.0
-    collections = busy = looks = 0
-    limiter: list[list[float]] = []
-    for pid, last in after.items():
-        first = before.get(pid, {})
-        gained = last["busy"] - first.get("busy", 0)
-        paused = last["gc_pause_s"] - first.get("gc_pause_s", 0.0)
-        if gained <= 0 and paused <= 0:
-            continue
-        wall = max(wall, last["wall_s"] - first.get("wall_s", 0.0))
-        pause = max(pause, paused)  # of the worker that collects most: workers pause apart
-        # Collections while the application was imported are not those of requests.
-        since = first.get("wall_s", 0.0)
-        longest = max([longest, *(took for at_s, took in last["gc_long"] if at_s > since)])
-        collections += last["gc_collections"] - first.get("gc_collections", 0)
-        busy += gained
-        looks += last["looks"] - first.get("looks", 0)
+    for first, last in pairs:
         lines.update({(place, text): count for place, text, count in last["lines"]})
         lines.subtract({(place, text): count for place, text, count in first.get("lines", [])})
-        packages.update(last["packages"])
-        packages.subtract(first.get("packages", {}))
-        functions.update(last["functions"])
-        functions.subtract(first.get("functions", {}))
-        limiter += last["limiter"][len(first.get("limiter", [])) :]
-    if wall <= 0:
-        return None
+    # What happened while the application was imported is not requests' doing.
+    long = [
+        took for first, last in pairs for at_s, took in last["gc_long"] if at_s > first.get("wall_s", 0.0)
+    ]
+    lags = [lag for first, last in pairs for at_s, lag in last["lags"] if at_s > first.get("wall_s", 0.0)]
+    limiter = [row for first, last in pairs for row in last["limiter"][len(first.get("limiter", [])) :]]
+    common = [(place, text, count) for (place, text), count in lines.most_common(12)]
     return AgentView(
-        wall_s=wall,
+        wall_s=max(_gained(first, last, "wall_s") for first, last in pairs),
         requests=requests,
-        gc_pause_s=pause,
-        gc_longest_s=longest,
-        gc_collections=collections,
-        looks=looks,
-        lines=tuple(
-            (place, text, count / busy)
-            for (place, text), count in lines.most_common(12)
-            if busy and count > 0
-        ),
-        packages={name: count / busy for name, count in packages.items() if busy and count > 0},
-        functions={name: count / busy for name, count in functions.items() if busy and count > 0},
+        # Of the worker that collects most: workers pause apart.
+        gc_pause_s=max(_gained(first, last, "gc_pause_s") for first, last in pairs),
+        gc_longest_s=max(long, default=0.0),
+        gc_collections=int(sum(_gained(first, last, "gc_collections") for first, last in pairs)),
+        looks=int(sum(_gained(first, last, "looks") for first, last in pairs)),
+        lines=tuple((place, text, count / busy) for place, text, count in common if busy and count > 0),
+        packages=_shares(pairs, "packages", busy),
+        functions=_shares(pairs, "functions", busy),
+        loop_lag_median_s=statistics.median(lags) if lags else None,
+        loop_lag_max_s=max(lags, default=None),
         limiter_total=_middle(limiter, 0),
         limiter_borrowed=_middle(limiter, 1),
         limiter_waiting=_middle(limiter, 2),
     )
+
+
+def _gained(first: Report, last: Report, *names: str) -> float:
+    return sum(float(last[name]) - float(first.get(name, 0.0)) for name in names)
+
+
+def _shares(pairs: list[tuple[Report, Report]], kind: str, busy: float) -> dict[str, float]:
+    """Share of the busy looks, by name."""
+    counts: Counter[str] = Counter()
+    for first, last in pairs:
+        counts.update(last[kind])
+        counts.subtract(first.get(kind, {}))
+    return {name: count / busy for name, count in counts.items() if busy and count > 0}
 
 
 def _middle(rows: list[list[float]], index: int) -> float | None:

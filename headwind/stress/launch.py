@@ -44,6 +44,7 @@ class Launched:
             start_new_session=True,
         )
         self.server = Server(port, {self.process.pid})
+        self._started = {self.process.pid}  # what stop() ends; a diagnosis may count more to the server
 
     def __enter__(self) -> Launched:
         try:
@@ -85,6 +86,7 @@ class Launched:
                 found = locate(self.port)
                 if found.roots and not found.roots & self._before:
                     self.server.port, self.server.roots = found.port, found.roots
+                    self._started |= found.roots
                     break
                 self._pause(0.1)
         self._settle()
@@ -119,7 +121,7 @@ class Launched:
 
     def stop(self) -> None:
         """SIGTERM to the whole session, SIGKILL after five seconds to whatever is left."""
-        pids = (self.server.refresh() | proc.tree({self.process.pid}) | {self.process.pid}) - self._before
+        pids = (proc.tree(self._started) | {self.process.pid}) - self._before
         self._signal(signal.SIGTERM, pids)
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while time.monotonic() < deadline and (self.process.poll() is None or self._alive(pids)):

@@ -18,7 +18,7 @@ import pytest
 
 from headwind.analysis.diagnosis import Observations
 from headwind.analysis.diagnosis.planning import wanted
-from headwind.stress import agent_pass, interventions, proc
+from headwind.stress import agent_pass, interventions, proc, proxy
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.interventions import Bench, gunicorn_master, one_core_fewer, one_worker_more
 from headwind.stress.launch import Launched
@@ -134,6 +134,21 @@ def test_ctrl_c_while_looking_inside_ends_the_copy(monkeypatch: pytest.MonkeyPat
     with pytest.raises(KeyboardInterrupt):
         agent_pass.agent_pass(NAMED["threaded_delay"].command, request, 4, 1.0, Interrupt(), free_port())
     assert family() == before
+
+
+def test_what_a_proxy_passes_on_to_is_diagnosed_but_never_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process behind it was started by somebody else, after the proxy."""
+    monkeypatch.chdir(ROOT)
+    with Launched(NAMED["threaded_delay"].command, free_port(), Interrupt()) as launched:
+        foreign = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        try:
+            proxy.follow(launched.server, {1: {foreign.pid}}, {1})
+            assert foreign.pid in launched.server.pids
+            launched.stop()
+            assert foreign.poll() is None
+        finally:
+            foreign.kill()
+            foreign.wait()
 
 
 def test_nothing_is_changed_on_a_server_that_was_not_started_here() -> None:

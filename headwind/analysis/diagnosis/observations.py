@@ -191,6 +191,8 @@ class AgentView:
     functions: Mapping[str, float] = field(
         default_factory=dict
     )  # share inside functions that the handler called
+    loop_lag_median_s: float | None = None  # from handing the event loop a callback to its running
+    loop_lag_max_s: float | None = None
     limiter_total: float | None = None
     limiter_borrowed: float | None = None
     limiter_waiting: float | None = None

@@ -152,6 +152,11 @@ def _blocked_loop(facts: Facts) -> Cause | None:
             *_common(facts),
             evidence("event loop blocked", blocked, "1", "/proc/<pid>/task/<loop>/syscall, sampled"),
             evidence(f"of it in {words.get(worst, worst)}", states[worst], "1", "same"),
+            *(
+                (evidence("event loop's lag", facts.seen.agent.loop_lag_median_s, "s", "agent, median"),)
+                if facts.seen.agent
+                else ()
+            ),
         ),
         "Await an asynchronous call instead, or move it to a thread (`def` instead of `async def` "
         "does that in FastAPI).",

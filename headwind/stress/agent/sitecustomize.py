@@ -1,9 +1,10 @@
 """Headwind's agent: runs inside a Python server that Headwind started, and tells where its time goes.
 
 Python imports `sitecustomize` at start; the folder of this file is put first on PYTHONPATH for one pass of a
-diagnosis. It times garbage collections (gc.callbacks), looks at all threads' stacks 50 times a second, and reads the
-state of AnyIO's thread limiter. Each process writes `<pid>.json` to the folder in HEADWIND_AGENT_DIR twice a second.
-It changes nothing else, and is silent whatever goes wrong: the server comes first. Nothing of Headwind is imported.
+diagnosis. It times garbage collections (gc.callbacks), looks at all threads' stacks 50 times a second, times how long
+the event loop takes to get to a callback, and reads the state of AnyIO's thread limiter. Each process writes
+`<pid>.json` to the folder in HEADWIND_AGENT_DIR twice a second. It changes nothing else, and is silent whatever goes
+wrong: the server comes first. Nothing of Headwind is imported.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ class Agent:
         self.packages: Counter[str] = Counter()
         self.functions: Counter[str] = Counter()
         self.limiter: list[tuple[float, float, float]] = []
+        self.loop: Any = None
+        self.asked: float | None = (
+            None  # when the loop was last asked to run something that it has not run yet
+        )
+        self.lags: list[tuple[float, float]] = []  # (seconds since the begin, how long it took to get to it)
 
     def start(self) -> None:
         gc.callbacks.append(self.on_collection)
@@ -71,6 +77,7 @@ class Agent:
             time.sleep(LOOK_S)
             try:
                 self.look()
+                self.ask_loop()
                 if time.monotonic() >= next_write:
                     self.read_limiter()
                     self.write()
@@ -91,6 +98,24 @@ class Agent:
                 continue
             self.busy += 1
             self.note(seen)
+
+    def ask_loop(self) -> None:
+        """Hand the event loop a callback, one at a time; how long it takes to run it is the loop's lag."""
+        if self.asked is not None:
+            return
+        if self.loop is None or not self.loop.is_running():
+            found = (find_loop(frame) for frame in sys._current_frames().values())
+            self.loop = next((loop for loop in found if loop is not None), None)
+        if self.loop is not None:
+            self.asked = time.monotonic()
+            self.loop.call_soon_threadsafe(self.on_loop)
+
+    def on_loop(self) -> None:
+        if self.asked is not None:
+            now = time.monotonic()
+            self.lags.append((now - self.began, now - self.asked))
+            del self.lags[:-KEPT]
+            self.asked = None
 
     def note(self, frame: FrameType) -> None:
         walk: FrameType | None = frame
@@ -148,6 +173,7 @@ class Agent:
             "packages": dict(self.packages),
             "functions": dict(self.functions.most_common(40)),
             "limiter": self.limiter[-40:],
+            "lags": self.lags,
         }
 
 
@@ -166,6 +192,18 @@ def is_idle(frame: FrameType) -> bool:
     if any(part in name for part in IDLE_FILES):
         return True
     return function in IDLE_FUNCTIONS and ("threading.py" in name or "queue.py" in name or "thread" in name)
+
+
+def find_loop(frame: FrameType | None) -> Any:
+    """The running event loop of a thread, by the frames of asyncio (or of its Runner, where the loop is not Python)."""
+    while frame is not None:
+        if f"{os.sep}asyncio{os.sep}" in frame.f_code.co_filename:
+            owner = frame.f_locals.get("self")
+            loop = getattr(owner, "_loop", owner)
+            if hasattr(loop, "call_soon_threadsafe") and loop.is_running():
+                return loop
+        frame = frame.f_back
+    return None
 
 
 def restart() -> None:
