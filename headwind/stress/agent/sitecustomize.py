@@ -198,8 +198,8 @@ def find_loop(frame: FrameType | None) -> Any:
     """The running event loop of a thread, by the frames of asyncio (or of its Runner, where the loop is not Python)."""
     while frame is not None:
         if f"{os.sep}asyncio{os.sep}" in frame.f_code.co_filename:
-            owner = frame.f_locals.get("self")
-            loop = getattr(owner, "_loop", owner)
+            owner: Any = frame.f_locals.get("self")
+            loop: Any = getattr(owner, "_loop", owner)
             if hasattr(loop, "call_soon_threadsafe") and loop.is_running():
                 return loop
         frame = frame.f_back
