@@ -68,7 +68,7 @@ class Watch:
         self._slots: list[float] = []
         self._gone: set[int] = set()
         self._come: set[int] = set()
-        self._workers_first: set[int] = set()
+        self._pids_first: set[int] = set()
         self._dependency: dict[int, tuple[float, float]] = {}
         self._dependency_name: str | None = None
         self._known_peers: set[str] = set()
@@ -82,7 +82,7 @@ class Watch:
         self._began = time.monotonic()
         self._machine_first = self._machine()
         self._thorough(first=True)
-        self._workers_first = {pid for pid, row in self._processes.items() if row.worker}
+        self._pids_first = set(self._processes)
         for pid in [*self.generators, *self.own]:
             self._add_cpu(pid)
         self._own_first = {pid: self._cpu_of.get(pid, 0.0) for pid in self.own}
@@ -178,10 +178,15 @@ class Watch:
         for pid in pids:
             self._update(pid, rows)
         clients = {pid: row.clients[-1] if row.clients else 0 for pid, row in self._processes.items()}
-        for pid in self.server.workers(clients) & self._processes.keys():
+        workers = self.server.workers(clients) & self._processes.keys()
+        for pid in (pids & self._processes.keys()) - workers:
+            # Taken for a worker before there were connections: it only hands them on.
+            if any(clients.values()) and not any(self._processes[pid].clients):
+                self._processes[pid].worker = False
+        for pid in workers:
             if not self._processes[pid].worker:
                 self._processes[pid].worker = True
-                if not first and pid not in self._workers_first:
+                if not first and pid not in self._pids_first:
                     self._come.add(pid)
         self._gone |= {pid for pid, row in self._processes.items() if row.worker and pid not in pids}
         if self._late_overflows is None and time.monotonic() - self._began > 1.0:

@@ -57,10 +57,14 @@ class Server:
         """The processes that serve clients: holders of the listening socket that are not masters of other holders.
 
         `clients` (pid -> established client sockets) also tells a worker from a pool process that it forked, which
-        inherits the listening socket but serves no client.
+        inherits the listening socket but serves no client. Where those who listen only hand connections on (Node's
+        cluster), the processes that got them serve.
         """
         clients = clients or {}
         holders = self.holders() or {pid for pid, count in clients.items() if count} or set(self.pids)
+        handed_on = {pid for pid, count in clients.items() if count and pid not in holders}
+        if sum(clients.get(pid, 0) for pid in holders) < 0.3 * sum(clients[pid] for pid in handed_on):
+            return handed_on
         masters = {self.up.get(pid, 0) for pid in holders} & holders
         serving = {pid for pid in holders if clients.get(pid, 0) > 0}
         forked = {pid for pid in holders if self.up.get(pid, 0) in serving}

@@ -12,7 +12,7 @@ import pytest
 from headwind.analysis.diagnosis.gains import gain, gain_interval, words_of_gain
 from headwind.analysis.diagnosis.kinds import split_counts
 from headwind.analysis.diagnosis.observations import Intervention
-from headwind.analysis.diagnosis.pauses import Stall, regular_period_s
+from headwind.analysis.diagnosis.pauses import Stall, regular_period_s, rhythm_of_workers
 from headwind.stress import probes, proxy
 from headwind.stress.probes import Generated
 
@@ -73,6 +73,14 @@ def test_a_rhythm_is_found_in_as_few_as_three_stalls(count: int) -> None:
 def test_a_rhythm_is_found_where_one_stall_was_missed() -> None:
     seen = stalls_every(2.0, 0.05, 7)
     assert regular_period_s([*seen[:3], *seen[4:]]) == pytest.approx(2.0, rel=0.05)
+
+
+def test_two_workers_out_of_step_have_one_rhythm() -> None:
+    seen = sorted(
+        [*stalls_every(1.5, 0.05, 5), *(Stall(row.at_s + 0.4, 0.3) for row in stalls_every(1.5, 0.05, 5))],
+        key=lambda stall: stall.at_s,
+    )
+    assert rhythm_of_workers(seen, 2) == pytest.approx(1.5, rel=0.05)
 
 
 def test_luck_seldom_looks_like_a_rhythm() -> None:

@@ -84,19 +84,25 @@ def closed_share(facts: Facts) -> float | None:
     return sum(row.closed for row in rows) / len(rows) if rows else None
 
 
-def no_keepalive(facts: Facts) -> Cause | None:
-    """The server ends each connection, and that is a good part of what a request costs."""
-    share = closed_share(facts)
-    if share is None or share < 0.5:
-        return None
+def cost_of_connecting(facts: Facts) -> float | None:
+    """Share of a request's cost that its connection has; a 404, which needs one as well, costs no less than that."""
     cost = facts.cpu_per_request_s if facts.cpu_limited else facts.service_s
-    if cost is None or CONNECTION_COST_S / cost < 0.1:
+    if not cost:
+        return None
+    missing = facts.missing_cpu_s if facts.missing_is_404 else None
+    return min(CONNECTION_COST_S, missing or CONNECTION_COST_S) / cost
+
+
+def no_keepalive(facts: Facts) -> Cause | None:
+    """The server ends each connection, and that is a good part of what a request costs: 10 %; `proved` from 30 %."""
+    share, part = closed_share(facts), cost_of_connecting(facts)
+    if share is None or share < 0.5 or part is None or part < 0.1:
         return None
     opens = facts.counters.passive_opens
     kept = facts.intervention("keepalive")
     return Cause(
         "no_keepalive",
-        "proved",
+        "proved" if part >= 0.3 else "likely",
         f"The server ends the connection after {100 * share:.0f} % of its answers: every request "
         "pays for a new one.",
         (
@@ -105,6 +111,9 @@ def no_keepalive(facts: Facts) -> Cause | None:
                 "connections per request", opens / facts.full.requests if opens else None, "1", "PassiveOpens"
             ),
             evidence("CPU per request", facts.cpu_per_request_s, "s", "/proc, full load"),
+            evidence(
+                "share of it for the connection", part, "1", "0.2 ms, or what a 404 costs if that is less"
+            ),
             *((evidence("gain when asked to keep them", gain(kept), "1", "intervention"),) if kept else ()),
         ),
         "Serve HTTP/1.1 with keep-alive (gunicorn: gthread or an ASGI worker instead of sync; no "

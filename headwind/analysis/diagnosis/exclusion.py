@@ -9,6 +9,7 @@ from headwind.analysis.diagnosis import computing, connections, overtime, pauses
 from headwind.analysis.diagnosis.facts import SATURATED_BELOW, Facts, latencies_s
 from headwind.analysis.diagnosis.gains import gain, words_of_gain
 from headwind.analysis.diagnosis.model import RuledOut
+from headwind.analysis.diagnosis.slots import waits_at_a_capped_pool
 from headwind.analysis.diagnosis.waiting import in_flight
 
 Check = Callable[[Facts], str | None]
@@ -56,6 +57,8 @@ def _threadpool(facts: Facts) -> str | None:
 
 
 def _pool(facts: Facts) -> str | None:
+    if waits_at_a_capped_pool(facts):
+        return None
     if facts.cpu_limited:
         return f"the CPU is used up first ({facts.server_cores:.2f} cores)"
     if not facts.saturated and facts.halving:

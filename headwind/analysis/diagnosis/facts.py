@@ -251,6 +251,8 @@ class Facts:
             return False  # it may wait for a CPU often, but wants little of it
         wait = (process.busiest_thread_wait_s or 0.0) / self.counters.wall_s
         busiest = process.busiest_thread_cpu_s / self.counters.wall_s
+        if self.idle_share < 0.08 and busiest + wait >= 0.7:
+            return True  # nothing is idle, and it wants more than it gets
         if process.loop_states is not None and process.loop_states.get("run", 0.0) >= FULL_SHARE:
             return busiest + wait >= 0.6
         return self.runnable(process) >= FULL_SHARE and used + wait >= 0.6

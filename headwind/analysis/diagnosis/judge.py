@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from headwind.analysis.diagnosis import computing, connections, environment, overtime, pauses, waiting
+from headwind.analysis.diagnosis import computing, connections, environment, overtime, pauses, slots, waiting
 from headwind.analysis.diagnosis.environment import evidence
 from headwind.analysis.diagnosis.exclusion import ruled_out
 from headwind.analysis.diagnosis.facts import Facts
@@ -101,6 +101,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "periodic_pause": ("two_kinds_of_request",),
     "blocking_in_event_loop": ("pure_delay", "accept_queue_overflow"),
     "log_backpressure": ("serial_section", "cpu_bound"),
+    "connection_pool_limit": ("cpu_bound", "workers_below_cores"),
     "work_repeated_per_request": ("gc_pauses", "workers_below_cores", "cpu_bound"),
     "batch_window": ("pure_delay", "serial_section", "connection_pool_limit", "rate_limited"),
     "drift": ("workers_below_cores", "cpu_bound"),
@@ -199,6 +200,7 @@ def _rules(facts: Facts) -> list[Cause]:
         overtime.cold_start(facts),
         overtime.pure_delay(facts),
         waiting.logging_computes(facts),
+        slots.pool_that_computes(facts),
         *pauses.pauses(facts),
         *waiting.waiting(_least_disturbed(facts)),
     )
@@ -207,19 +209,17 @@ def _rules(facts: Facts) -> list[Cause]:
 
 def _without_consequences(causes: Iterable[Cause]) -> list[Cause]:
     rows = list(causes)
-    named = {cause.code for cause in rows}
+    named = {cause.code for cause in rows if not _is_minor(cause)}
     explained = {code for name in named for code in EXPLAINS.get(name, ())}
     # Proved means that cores were free: the interpreters are full, the machine's CPU is not.
     if any(cause.code == "workers_below_cores" and cause.certainty == "proved" for cause in rows):
         explained.add("cpu_bound")
-    # An overflow at the start alone explains nothing.
-    if any(cause.code == "accept_queue_overflow" and cause.certainty != "proved" for cause in rows):
-        explained -= set(EXPLAINS["accept_queue_overflow"]) - _explained_by_others(named)
     return [cause for cause in rows if cause.code not in explained]
 
 
-def _explained_by_others(named: set[str]) -> set[str]:
-    return {code for name in named - {"accept_queue_overflow"} for code in EXPLAINS.get(name, ())}
+def _is_minor(cause: Cause) -> bool:
+    """What is there, but limits little: an overflow at the start alone, connections that cost less than the work."""
+    return cause.code in ("accept_queue_overflow", "no_keepalive") and cause.certainty != "proved"
 
 
 def _ordered(causes: list[Cause]) -> list[Cause]:
@@ -229,8 +229,8 @@ def _ordered(causes: list[Cause]) -> list[Cause]:
     def place(cause: Cause) -> float:
         if slows and cause.code == "drift":
             return ORDER.index("memory_growth") - 0.5
-        if cause.code == "accept_queue_overflow" and cause.certainty != "proved":
-            return ORDER.index("pure_delay") - 0.5  # only at the start: it limits nothing afterwards
+        if _is_minor(cause):
+            return ORDER.index("pure_delay") - 0.5
         return ORDER.index(cause.code)
 
     return sorted(causes, key=place)

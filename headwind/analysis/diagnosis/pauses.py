@@ -160,7 +160,8 @@ def pauses(facts: Facts) -> list[Cause]:
         return [collected]
     found = find(facts)
     if not _counts(found):
-        return []
+        single = _of_single_workers(facts)
+        return [] if single is None else [single]
     if _by_requests(facts, found):
         return [_suspected_gc(facts, found)]
     period = regular_period_s(found.full) or regular_period_s(found.full + found.half)
@@ -177,6 +178,55 @@ def _counts(found: Pauses) -> bool:
         and len(found.full) + len(found.half) >= 2
         and found.share >= 0.03
         and len(found.all) >= 3
+    )
+
+
+def rhythm_of_workers(stalls: list[Stall], workers: int) -> float | None:
+    """The period of stalls of `workers` processes that each keep the same one, out of step with one another.
+
+    Then every n-th stall keeps it: each of the n rows must have at least three stalls, and all the same period.
+    """
+    for n in range(1, workers + 1):
+        rows = [stalls[start::n] for start in range(n)]
+        periods = [_even_period_s(row) for row in rows if len(row) >= 3]
+        known = [period for period in periods if period is not None]
+        if len(known) == n and max(known) <= 1.15 * min(known):
+            return statistics.mean(known)
+    return None
+
+
+def _even_period_s(stalls: list[Stall]) -> float | None:
+    """The period of stalls of which every distance is within an eighth of one or more periods."""
+    gaps = [b.at_s - a.at_s for a, b in itertools.pairwise(stalls)]
+    period = statistics.median(gaps)
+    even = all(round(gap / period) >= 1 and abs(gap / period - round(gap / period)) < 0.125 for gap in gaps)
+    return period if even else None
+
+
+def _of_single_workers(facts: Facts) -> Cause | None:
+    """One worker of several pauses while the others go on: seen by the independent stream alone."""
+    if len(facts.workers) < 2:
+        return None
+    light = [row for load in facts.loads[:1] for row in load.answers if row.kind == "missing"]
+    least = SHORTEST_S + 1.5 * (facts.closed_service_s or 0.0)
+    stalls = [stall for stall in _by_answers(light, 0.0) if stall.length_s >= least]
+    period = rhythm_of_workers(stalls, len(facts.workers))
+    if period is None or len(stalls) < 4:
+        return None
+    length_s = max(stall.length_s for stall in stalls)
+    return Cause(
+        "periodic_pause",
+        "likely",
+        f"A worker answers nothing for up to {1e3 * length_s:.0f} ms every {period:.2f} s, while the others go on.",
+        (
+            evidence("late 404s", len(stalls), "1", "independent stream, full load"),
+            evidence("period", period, "s", "independent stream, full load"),
+            evidence("longest", length_s, "s", "independent stream, full load"),
+            evidence("workers", len(facts.workers), "1", "/proc"),
+        ),
+        "Look for a timer, a refresh, a metrics or a checkpoint job in the serving processes, and move it to "
+        "another process.",
+        "no answer later than usual",
     )
 
 
