@@ -1,8 +1,8 @@
 """Watch a server, its load generator and the machine over one phase, and give the sums as `Counters`.
 
 A light look (CPU of the server's processes) every 100 ms, the state of every worker thread about as often, and a
-thorough one (sockets, descriptors, memory, threads) every half second. Looking at threads slows down when there are
-many, so that the watch stays below some 5 % of a core; what it used is part of `own_cpu_s`.
+thorough one (sockets, descriptors, memory, threads) every half second. Both of the latter slow down where there are
+many threads and sockets, so that the watch stays near 10 % of a core; what it used is part of `own_cpu_s`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from headwind.stress.threads import ProcessContext, state_of
 SLOT_S = 0.1
 THOROUGH_S = 0.5
 LOOK_SHARE = 0.04  # of the time may go into looking at threads
+THOROUGH_SHARE = 0.06  # likewise for sockets and descriptors
 MAX_THREADS = 400  # per process and look; the rest is extrapolated
 
 
@@ -141,7 +142,8 @@ class Watch:
                 self.look_at_generators()
             if now >= next_thorough:
                 self._thorough()
-                next_thorough = time.monotonic() + THOROUGH_S
+                spent = time.monotonic() - now
+                next_thorough = time.monotonic() + max(THOROUGH_S, spent / THOROUGH_SHARE)
 
     def _server_cpu(self) -> float:
         total = 0.0

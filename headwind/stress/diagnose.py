@@ -190,7 +190,9 @@ def drain(session: Session, limit_s: float = 15.0) -> bool:
             raise KeyboardInterrupt
         counters = watch.stop()
         used = sum(process.cpu_s for process in counters.processes)
-        busy = sum(process.client_sockets or 0.0 for process in counters.processes)
+        # A proxy keeps its connections to what is behind it.
+        kept = bool(session.server.behind)
+        busy = 0.0 if kept else sum(process.client_sockets or 0.0 for process in counters.processes)
         if used <= 0.03 and not counters.accept_queue_mean and busy <= 1:
             return True
     return False

@@ -298,8 +298,8 @@ def workers_below_cores(facts: Facts) -> Cause | None:
     bought = gain(tried) if tried is not None else None
     if not facts.cpu_limited or workers >= cpus or not all(map(facts.is_full, computing)):
         return None
-    if any(process.cpu_s > 1.3 * facts.counters.wall_s for process in computing):
-        return None  # its threads do use several cores
+    if any(process.cpu_s > 1.1 * facts.counters.wall_s for process in computing):
+        return None  # its threads do use several cores: no interpreter lock holds them back
     if bought is not None and bought < 1.12:
         return None
     if bought is None and (facts.trivial or facts.idle_share * facts.counters.cpus < 0.2):
