@@ -40,8 +40,51 @@ local function advance(points, place, from, area)
   end
 end
 
+-- How many requests a schedule holds on average until a time in microseconds: the integral of its rate.
+local function area_until(points, at)
+  local area = 0
+  for place, first in ipairs(points) do
+    local last = points[place + 1]
+    local to = math.min(at, last and last.at or math.huge)
+    if to > first.at then
+      local slope = last and (last.value - first.value) / (last.at - first.at) or 0
+      area = area + (first.value + slope * (to - first.at) / 2) * (to - first.at) / 1e6
+    end
+  end
+  return area
+end
+
+-- All due times before `ends_us` of Poisson arrivals that are known to be as many as the rate says.
+--
+-- Given how many they are, the times of a Poisson process are independent and uniform over the integral of its rate,
+-- which is what gaps scaled to a known sum give. Without that, 20 s at 200 per second would offer anything from 194
+-- to 206 per second, and near saturation one per cent of rate is ten of latency. The number is held in the first
+-- second and in the rest, since the first second is often cut off.
+function arrivals.poisson(rate, seed, ends_us)
+  local points = arrivals.points(rate)
+  math.randomseed(seed)
+  local due, at, place, carried, before = {}, 0, 1, 0, 0
+  for _, edge in ipairs({ math.min(1e6, ends_us), ends_us }) do
+    local area = area_until(points, edge)
+    local count = math.floor(area + 0.5) - #due
+    local gaps, sum = {}, 0
+    for i = 1, count + 1 do
+      gaps[i] = -math.log(1 - math.random())
+      sum = sum + gaps[i]
+    end
+    for i = 1, count do
+      at, place = advance(points, place, at, carried + gaps[i] / sum * (area - before))
+      carried = 0
+      due[#due + 1] = math.min(at, edge)
+    end
+    carried, before = carried + gaps[count + 1] / sum * (area - before), area
+  end
+  return due
+end
+
 -- A function that gives the next due time, in microseconds from the start of the schedule.
 -- `share` of `shares` interleaves constant schedules; independent Poisson ones add up to one by themselves.
+-- Without an end the number of Poisson arrivals is free.
 function arrivals.times(kind, rate, seed, share, shares)
   local points = type(rate) == "number" and { { at = 0, value = rate } } or arrivals.points(rate)
   local at, place = 0, 1

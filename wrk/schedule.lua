@@ -19,14 +19,23 @@ local function length_us()
   return tonumber(option("SCHEDULE_S")) * 1e6
 end
 
-local function build()
-  local following = arrivals.times(option("ARRIVAL", "poisson"), option("RATE"), tonumber(option("SEED", "1")))
-  local due, ends_us = {}, length_us()
+local function due_times()
+  local ends_us, rate, seed = length_us(), option("RATE"), tonumber(option("SEED", "1"))
+  if option("ARRIVAL", "poisson") == "poisson" then
+    return arrivals.poisson(rate, seed, ends_us)
+  end
+  local following = arrivals.times("constant", rate, seed)
+  local due = {}
   local at = following()
   while at < ends_us do
     due[#due + 1] = at
     at = following()
   end
+  return due
+end
+
+local function build()
+  local due = due_times()
   local plan = shared.new(#due, tonumber(option("CONNECTIONS", "1")))
   for i = 1, #due do
     plan.due[i - 1] = due[i]

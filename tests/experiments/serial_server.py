@@ -1,7 +1,9 @@
 """A serial HTTP server with a busy, constant service: the M/D/1 queue of the textbooks, run as a process.
 
-It serves one request at a time, in the order in which they arrived over all connections, and writes how long each
-service really took (a shared machine takes the processor away now and then).
+It serves one request at a time, in the order in which they arrived over all connections. A service is the whole time
+that a request keeps the server from the next one: while others wait, it begins where the one before ended, so reading
+and sending are inside it. How long each really took is written down (a shared machine takes the processor away now and
+then).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class SerialServer:
         self.selector.register(self.listener, selectors.EVENT_READ)
         self.waiting: deque[socket.socket] = deque()
         self.services: list[float] = []
+        self.free_at: float | None = None  # when the last service ended, None after an idle time
 
     def listen(self, timeout_s: float | None) -> None:
         for key, _ in self.selector.select(timeout_s):
@@ -55,25 +58,29 @@ class SerialServer:
 
     def serve_one(self) -> None:
         connection = self.waiting.popleft()
-        began = time.perf_counter()
+        began = time.perf_counter() if self.free_at is None else self.free_at
         end = began + self.options.service
-        while time.perf_counter() < end:
+        while (now := time.perf_counter()) < end:
             pass
-        if self.options.close_every and (len(self.services) + 1) % self.options.close_every == 0:
+        self.free_at = now
+        self.services.append(now - began)
+        if self.options.close_every and len(self.services) % self.options.close_every == 0:
             if connection.fileno() >= 0:
                 self.drop(connection)
         else:
             with contextlib.suppress(OSError):
                 connection.send(ANSWER)
-        self.services.append(time.perf_counter() - began)
 
     def run(self) -> None:
         print("listening on", self.listener.getsockname()[1], flush=True)
         time.sleep(self.options.start_delay)
         while True:
-            self.listen(0 if self.waiting else None)
+            self.listen(0)
             if self.waiting:
                 self.serve_one()
+            else:
+                self.free_at = None
+                self.listen(None)
 
 
 def parse() -> argparse.Namespace:
