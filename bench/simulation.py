@@ -7,12 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headwind.statistics.bisection import Step, judge_steps
+from headwind.analysis import gates
+from headwind.statistics.bisection import BisectionState, Step, judge_steps
 from headwind.statistics.search import SearchPlan, SearchState, judge_search
-from headwind.statistics.trend import in_flight, trend
-from headwind.stress.step import CAPACITY_BUDGET_S, SETTLING_SHARE, climb_plan, step_length_s
+from headwind.stress.capacity import STEP_PATIENCE_S
+from headwind.stress.schedule import Requests
+from headwind.stress.step import (
+    CAPACITY_BUDGET_S,
+    StepFigures,
+    climb_plan,
+    judge_exact,
+    longer_s,
+    relaxation_s,
+    step_length_s,
+)
 
 Floats = NDArray[np.float64]
+# Of a real search: eight rungs of a second with a start each, and what a step takes beside its length.
+LADDER_S, BETWEEN_STEPS_S = 14.0, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,35 +101,48 @@ def simulated_search(
 def serial_queue(
     rate_per_s: float, service_s: float, duration_s: float, generator: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Due and done times of Poisson arrivals at one serial server with constant service, from an empty start."""
-    count = int(rate_per_s * duration_s + 6 * np.sqrt(rate_per_s * duration_s) + 10)
-    due = np.cumsum(generator.exponential(1 / rate_per_s, count))
-    due = due[due < duration_s]
+    """Due and done times at one serial server with constant service, from an empty start.
+
+    Poisson arrivals of known number, as wrk/arrivals.lua makes them.
+    """
+    due = np.sort(generator.uniform(0, duration_s, round(rate_per_s * duration_s)))
     served = np.arange(len(due)) * service_s
     return due, np.maximum.accumulate(due - served) + served + service_s
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a capacity search ended, and the seconds it took."""
+
+    state: BisectionState
+    spent_s: float
+
+
 def simulated_capacity(
     service_s: float, limit_s: float, generator: np.random.Generator, *, budget_s: float = CAPACITY_BUDGET_S
-) -> tuple[float, float]:
-    """The capacity found for p99 < limit at a serial server, and the seconds of load it took.
-
-    By the rules of `headwind capacity`: the climb, the lengths of the steps, the longer second try while growing.
-    """
+) -> Found:
+    """A search for the capacity for p99 < limit at a serial server, by the very functions of `headwind capacity`."""
     plan = climb_plan(1 / service_s)
+    objectives = [gates.parse(f"p99<{limit_s * 1e3:g}ms")]
+    settles_s = relaxation_s(limit_s, 1 / service_s)
     steps: list[Step] = []
-    spent = 0.0
+    spent = LADDER_S
+
+    def step(rate: float, length_s: int) -> StepFigures:
+        due, done = serial_queue(rate, service_s, length_s, generator)
+        done = np.where(done > length_s + STEP_PATIENCE_S, np.nan, done)
+        zeros = np.zeros(len(due), np.int16)
+        requests = Requests(due, due - 1e-3, due, done, zeros + 200, zeros)
+        return judge_exact(requests, rate, length_s, objectives)
+
     while True:
         state = judge_steps(steps, plan)
-        if state.next_per_s is None or spent + step_length_s(state) > budget_s:
-            return state.estimate_per_s or float("nan"), spent
-        length_s = step_length_s(state)
-        for lasts_s in (length_s, 2 * length_s):
-            due, done = serial_queue(state.next_per_s, service_s, lasts_s, generator)
-            spent += lasts_s + 1
-            settled = due >= lasts_s * SETTLING_SHARE
-            held = bool(np.quantile(done[settled] - due[settled], 0.99) < limit_s)
-            growing = trend(*in_flight(due, done, lasts_s * SETTLING_SHARE, lasts_s)).growing
-            if not (held and growing):
-                break
-        steps.append(Step(state.next_per_s, held and not growing))
+        length_s = step_length_s(state, settles_s)
+        if state.next_per_s is None or spent + length_s > budget_s:
+            return Found(state, spent)
+        figures = step(state.next_per_s, length_s)
+        spent += length_s + BETWEEN_STEPS_S
+        if figures.held and figures.growing and spent + longer_s(length_s) <= budget_s:
+            figures = step(state.next_per_s, longer_s(length_s))
+            spent += longer_s(length_s) + BETWEEN_STEPS_S
+        steps.append(figures.answer)

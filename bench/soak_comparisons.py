@@ -1,18 +1,18 @@
 """Comparisons on this machine: one setting against itself in a bank of 200 trials, and a server made 15 % slower.
 
-`python -m bench.soak_comparisons [--trials N] [--slow N] [--lock FILE]`. The bank is kept under `reports/bank/` and
-goes on where it ended. Contiguous trials become blocks of two or three equal "settings" in random order, many times
-over: the share of comparisons that claim a difference is the false-claim rate on this machine's real noise and drift.
+`python -m bench.soak_comparisons [--trials N] [--slow N] [--seconds S]`. Everything is kept under `reports/bank/` as it
+comes and goes on where it ended, so that `--seconds` can cut the half hour into pieces. Contiguous trials become blocks
+of two or three equal "settings" in random order, many times over: the share of comparisons that claim a difference is
+the false-claim rate on this machine's real noise and drift.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import json
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,50 +33,62 @@ SERIAL = ROOT / "tests" / "experiments" / "serial_server.py"
 SERVICE_S = 0.0002
 SLOWER = 1.15
 BLOCKS = 8
-SHUFFLES = 400
+SHUFFLES = 2000
 LOAD_S = 2
 
 
-@contextlib.contextmanager
-def alone(lock: Path | None) -> Iterator[None]:
-    """Hold a lock file during one trial, where several measurements share the machine."""
-    if lock is None:
-        yield
-        return
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+class OutOfTime(Exception):
+    """The seconds of this sitting are spent; what was measured is on disk."""
 
 
-def rate_of(service_s: float, lock: Path | None) -> float:
-    """Answers per second of one whole trial on a freshly started server."""
-    command = f"exec {sys.executable} {SERIAL} --port {{port}} --service {service_s}"
-    plan = Plan(
-        url="http://127.0.0.1:{port}/",
-        command=command,
-        ready="/",
-        threads=1,
-        connections=4,
-        duration_s=LOAD_S,
-        warmup_s=0,
-    )
-    into = folder.create(BANK / "trials", "trial")
-    with alone(lock), Interrupt() as interrupt:
-        result = trial.run(plan, generator.find(), into, interrupt=interrupt, progress=Progress())
-    if interrupt.requested:
-        raise KeyboardInterrupt
-    return float(result.runs[0].requests_per_s or 0.0)
+class Sitting:
+    """Trials until the clock says stop."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._wrk = generator.find()
+
+    def rate_of(self, service_s: float) -> float:
+        """Answers per second of one whole trial on a freshly started server. Raises OutOfTime."""
+        if time.monotonic() > self._end:
+            raise OutOfTime
+        command = f"exec {sys.executable} {SERIAL} --port {{port}} --service {service_s}"
+        plan = Plan(
+            url="http://127.0.0.1:{port}/",
+            command=command,
+            ready="/",
+            threads=1,
+            connections=4,
+            duration_s=LOAD_S,
+            warmup_s=0,
+        )
+        into = folder.create(BANK / "trials", "trial")
+        with Interrupt() as interrupt:
+            result = trial.run(plan, self._wrk, into, interrupt=interrupt, progress=Progress())
+        if interrupt.requested:
+            raise KeyboardInterrupt
+        return float(result.runs[0].requests_per_s or 0.0)
 
 
-def bank(trials: int, lock: Path | None) -> list[float]:
-    """The rates of so many trials of one setting, in order; kept as they come."""
+def kept(name: str) -> list[Any]:
+    """What earlier sittings left in a file of JSON lines."""
+    path = BANK / name
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def keep(name: str, value: Any) -> None:
+    """One more line."""
     BANK.mkdir(parents=True, exist_ok=True)
-    path = BANK / "rates.jsonl"
-    rates = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    with (BANK / name).open("a") as file:
+        file.write(json.dumps(value) + "\n")
+
+
+def bank(trials: int, sitting: Sitting) -> list[float]:
+    """The rates of so many trials of one setting, in order."""
+    rates = kept("rates.jsonl")
     while len(rates) < trials:
-        rates.append(rate_of(SERVICE_S, lock))
-        with path.open("a") as file:
-            file.write(json.dumps(rates[-1]) + "\n")
+        rates.append(sitting.rate_of(SERVICE_S))
+        keep("rates.jsonl", rates[-1])
         if len(rates) % 20 == 0:
             print(f"{len(rates)} of {trials} trials", file=sys.stderr, flush=True)
     return rates[:trials]
@@ -102,7 +114,7 @@ def false_claims(rates: Sequence[float], settings: int) -> dict[str, Any]:
     }
 
 
-def slower(number: int, lock: Path | None) -> dict[str, Any]:
+def slower(number: int, sitting: Sitting) -> dict[str, Any]:
     """One real comparison of the server with one that is 15 % slower."""
     design = Family(2, BLOCKS)
     order = np.random.default_rng(number)
@@ -110,7 +122,7 @@ def slower(number: int, lock: Path | None) -> dict[str, Any]:
     while True:
         row = [0.0, 0.0]
         for setting in order.permutation(2):
-            row[setting] = rate_of(SERVICE_S * (SLOWER if setting else 1.0), lock)
+            row[setting] = sitting.rate_of(SERVICE_S * (SLOWER if setting else 1.0))
         rows.append(row)
         outcome = replay(np.log(np.array(rows)), design)
         if bool(outcome.answered) or len(rows) == BLOCKS:
@@ -123,18 +135,32 @@ def slower(number: int, lock: Path | None) -> dict[str, Any]:
     }
 
 
+def slowed(count: int, sitting: Sitting) -> list[dict[str, Any]]:
+    """So many comparisons with a slower server; one that a sitting cut short is begun again."""
+    rows = kept("slower.jsonl")
+    while len(rows) < count:
+        rows.append(slower(len(rows), sitting))
+        keep("slower.jsonl", rows[-1])
+    return rows[:count]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, record; 1 if a slower server was not found or equals differ too often."""
-    parser = argparse.ArgumentParser(prog="python -m bench.soak comparisons", description=__doc__)
+    """Measure, print, record; 1 if a slower server was not found, equals differ too often, or time was too short."""
+    parser = argparse.ArgumentParser(prog="python -m bench.soak_comparisons", description=__doc__)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--slow", type=int, default=5)
-    parser.add_argument("--lock", type=Path)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end this sitting after so long")
     options = parser.parse_args(argv)
-    found = [slower(number, options.lock) for number in range(options.slow)]
-    print(table(found))
-    rates = bank(options.trials, options.lock)
+    sitting = Sitting(options.seconds)
+    try:
+        rates = bank(options.trials, sitting)
+        found = slowed(options.slow, sitting)
+    except OutOfTime:
+        told = f"{len(kept('rates.jsonl'))} trials and {len(kept('slower.jsonl'))} comparisons so far"
+        print(f"{told} are in {BANK}; the same command goes on with them.")
+        return 1
     equal = [false_claims(rates, settings) for settings in (2, 3)]
-    print(table(equal))
+    print(table(equal) + "\n" + table(found))
     record("comparisons", [*equal, *found], trials=options.trials)
     ok = all(row["found"] for row in found) and all(row["false_claims"] <= 0.065 for row in equal)
     return 0 if ok else 1

@@ -108,20 +108,22 @@ def search(name: str, noise: float, seed: int, repetitions: int = REPETITIONS) -
     }
 
 
-def capacity(limit_s: float, seed: int, repetitions: int = 60) -> dict[str, Any]:
-    """Probabilistic bisection against M/D/1 with a 2-ms service."""
+def capacity(limit_s: float, seed: int, repetitions: int = 200) -> dict[str, Any]:
+    """The capacity search against M/D/1 with a 2-ms service."""
     generator = np.random.default_rng(seed)
     truth = capacity_per_s(0.002, 99, limit_s)
-    results = np.array([simulated_capacity(0.002, limit_s, generator) for _ in range(repetitions)])
-    ratio = results[:, 0] / truth
+    found = [simulated_capacity(0.002, limit_s, generator) for _ in range(repetitions)]
+    ratio = np.array([one.state.estimate_per_s or np.nan for one in found]) / truth
+    spent_s = np.array([one.spent_s for one in found])
     return {
         "limit_s": limit_s,
         "theory_per_s": truth,
         "mean_ratio": float(ratio.mean()),
         "within_5_percent": float((np.abs(ratio - 1) <= 0.05).mean()),
         "largest_error": float(np.abs(ratio - 1).max()),
-        "mean_load_s": float(results[:, 1].mean()),
-        "largest_load_s": float(results[:, 1].max()),
+        "both_sides_confirmed": float(np.mean([one.state.confirmed for one in found])),
+        "mean_s": float(spent_s.mean()),
+        "largest_s": float(spent_s.max()),
     }
 
 

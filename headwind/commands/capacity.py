@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="'p99<250ms'",
         help="what must hold; may be given several times (default: p99<250ms)",
     )
-    parser.add_argument("--budget", default="200s", help="time for the search (default: %(default)s)")
+    parser.add_argument(
+        "--budget", default=f"{step.CAPACITY_BUDGET_S:g}s", help="time for the search (default: %(default)s)"
+    )
     add_load(parser)
     parser.add_argument("--format", choices=["text", "json", "md"], default="text")
 

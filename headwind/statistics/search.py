@@ -33,7 +33,7 @@ class SearchPlan:
     settings: int
     trials: int  # at most, over all settings
     margin: float = 0.03
-    doubt: float = 0.02
+    doubt: float = 0.01
     leave_below: float = 0.004
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 SLICES = 10
-LEVEL = 0.05
+LEVEL = 0.02  # a false alarm costs a step of up to 45 s, and a search has some ten steps
 
 
 @dataclass(frozen=True, slots=True)

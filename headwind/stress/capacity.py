@@ -28,6 +28,8 @@ from headwind.stress.step import (
     climb_plan,
     judge_exact,
     judge_paced,
+    longer_s,
+    relaxation_s,
     step_length_s,
 )
 
@@ -99,6 +101,11 @@ class Capacity:
         return max((rung.rate_per_s for rung in self.ladder), default=0.0)
 
     @property
+    def limit_s(self) -> float | None:
+        """The first limit on latency; None where there is none."""
+        return next((one.threshold for one in self.objectives if one.unit == "s"), None)
+
+    @property
     def service_s(self) -> float | None:
         """The unloaded response time: one connection by Little's law."""
         first = self.ladder[0] if self.ladder else None
@@ -108,7 +115,7 @@ class Capacity:
         """Write experiment.json; the document."""
         built = capacity_report.document(
             objectives=[one.text for one in self.objectives],
-            limit_s=next((one.threshold for one in self.objectives if one.unit == "s"), None),
+            limit_s=self.limit_s,
             figures=self.figures,
             ladder=[rung.to_json() for rung in self.ladder],
             ceiling_per_s=self.ceiling_per_s or None,
@@ -147,18 +154,20 @@ class Capacity:
             connections *= 2
 
     def _search(self, design: BisectionPlan) -> str:
+        settles_s = relaxation_s(self.limit_s, self.ceiling_per_s)
         while True:
             self.state = judge_steps(self.steps, design)
             if self.state.next_per_s is None:
                 return "answered" if len(self.steps) < design.steps else "budget"
-            length_s = step_length_s(self.state)
+            length_s = step_length_s(self.state, settles_s)
             if self._elapsed_s + length_s > self.budget_s:
                 return "budget"
             figures = self._step(self.state.next_per_s, length_s)
-            if figures.held and figures.growing and self._elapsed_s + 2 * length_s <= self.budget_s:
+            again_s = longer_s(length_s)
+            if figures.held and figures.growing and self._elapsed_s + again_s <= self.budget_s:
                 # A queue near its limit needs long to settle: a trend first gets a longer step.
-                figures = self._step(self.state.next_per_s, 2 * length_s)
-            self.steps.append(Step(figures.rate_per_s, figures.held and not figures.growing))
+                figures = self._step(self.state.next_per_s, again_s)
+            self.steps.append(figures.answer)
 
     def _measure_for_users(self) -> None:
         """Latency at 50, 70 and 90 % of the ceiling, where the climb did not come by."""

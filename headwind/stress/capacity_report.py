@@ -8,6 +8,7 @@ from typing import Any
 from headwind import words
 from headwind.statistics.bisection import BisectionState
 from headwind.statistics.queueing import closed_loop_bound_per_s
+from headwind.statistics.trend import LEVEL
 from headwind.stress.schedule import EXACT_LIMIT_PER_S, LATE_SEND_S
 from headwind.stress.step import USERS_SHARES, StepFigures
 
@@ -56,7 +57,7 @@ def document(
             "ceiling_per_s": ceiling_per_s,
         },
         "environment": dict(environment),
-        "trust": _trust(figures, state, ended),
+        "trust": _trust(figures, state),
         "assumptions": [{"message": text} for text in _notes(figures, connections, seed)],
         "tables": _tables(figures, users, ladder, ceiling_per_s, service_s),
         "again": again,
@@ -111,13 +112,15 @@ def _answer(
     if felt:
         parts.append(f"Users see a p99 of {', '.join(felt)} of the ceiling.")
     if ended == "budget" and not state.reached_top:
-        parts.append("The time budget ended the search: a larger --budget narrows the interval.")
+        known = " with both sides confirmed" if state.confirmed else ""
+        parts.append(f"The time budget ended the search{known}: a larger --budget narrows the interval.")
     return " ".join(parts)
 
 
-def _trust(figures: Sequence[StepFigures], state: BisectionState | None, ended: str) -> list[dict[str, Any]]:
+def _trust(figures: Sequence[StepFigures], state: BisectionState | None) -> list[dict[str, Any]]:
     late = [one for one in figures if one.send_lag_s is not None and one.send_lag_s > LATE_SEND_S]
     worst = max((one.send_lag_s or 0.0 for one in figures), default=0.0)
+    confirmed = state is not None and state.confirmed
     return [
         {
             "name": "arrival",
@@ -133,11 +136,11 @@ def _trust(figures: Sequence[StepFigures], state: BisectionState | None, ended: 
         },
         {
             "name": "both sides confirmed",
-            "value": "yes" if ended == "answered" and state and not state.reached_top else "no",
-            "good": ended == "answered",
+            "value": "yes" if confirmed else "no",
+            "good": confirmed,
             "why": "a step just below held and one just above failed"
-            if ended == "answered"
-            else "the search did not come to its end",
+            if confirmed
+            else "the search did not come to steps just below and just above",
         },
     ]
 
@@ -145,8 +148,9 @@ def _trust(figures: Sequence[StepFigures], state: BisectionState | None, ended: 
 def _notes(figures: Sequence[StepFigures], connections: int, seed: int) -> list[str]:
     notes = [
         "A step is judged after its first fifth, and holds only if what is in flight shows no upward trend "
-        "(Mann-Kendall at 5 %); a trend first gets a step of twice the length. The interval is the 90 % one of "
-        f"probabilistic bisection. Schedules have the seeds from {seed} on.",
+        f"(Mann-Kendall at {LEVEL:.0%}); a trend first gets a longer step. The interval is the 90 % one of "
+        f"probabilistic bisection, which weighs how clearly each step held or failed. Schedules have the seeds from "
+        f"{seed} on.",
     ]
     if any(one.rate_per_s > EXACT_LIMIT_PER_S for one in figures):
         notes.append(

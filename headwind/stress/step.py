@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 from headwind.analysis.gates import Objective
 from headwind.errors import UsageError
 from headwind.run import Run
-from headwind.statistics.bisection import BisectionPlan, BisectionState
+from headwind.statistics.bisection import BisectionPlan, BisectionState, Step
 from headwind.statistics.trend import in_flight, trend
 from headwind.stress.schedule import Requests, percentile
 
-CAPACITY_BUDGET_S = 200.0
+# With the steps for users after it, a whole command stays under four minutes.
+CAPACITY_BUDGET_S = 222.0
 # Shares of the closed loop's ceiling; the first three are what the report states for users, too.
 USERS_SHARES = (0.5, 0.7, 0.9)
 CLIMB_SHARES = (*USERS_SHARES, 1.1)
 HIGHEST_SHARE = 1.6  # a schedule can hold more than a closed loop reached, but not by much
-COARSE_S, NEAR_S = 6, 20
-NEAR_RATIO = 1.25  # a step is near when the 90 % interval is narrower than this
+COARSE_S, NEAR_S, SLOW_S, LONGEST_S = 6, 30, 40, 45
+NEAR_RATIO = 1.5  # a step is near when the 90 % interval is narrower than this: right after the climb
+SLOW_RELAXATION_S = 4.0
+_UNSETTLED_ROOM = 0.9
+_SLICES = 10
 SETTLING_SHARE = 0.2  # of a step, before it is judged: the queue fills from empty
 DELIVERED = 0.98  # paced sends below this share of the schedule: the server does not keep up
 
@@ -34,11 +38,27 @@ def climb_plan(ceiling_per_s: float) -> BisectionPlan:
     return BisectionPlan(rungs[0], HIGHEST_SHARE * ceiling_per_s, factor=1.25, rungs=rungs)
 
 
-def step_length_s(state: BisectionState) -> int:
-    """Short while far from the capacity, where any step is clear; long when near, where queues take long to settle."""
+def step_length_s(state: BisectionState, relaxation_s: float = 0.0) -> int:
+    """Short in the climb, where any step is clear; long when near, longer for a queue that takes long to settle."""
     if state.phase == "climb" or not state.low_per_s or not state.high_per_s:
         return COARSE_S
-    return NEAR_S if state.high_per_s / state.low_per_s < NEAR_RATIO else COARSE_S
+    if state.high_per_s / state.low_per_s >= NEAR_RATIO:
+        return COARSE_S
+    return SLOW_S if relaxation_s > SLOW_RELAXATION_S else NEAR_S
+
+
+def longer_s(length_s: int) -> int:
+    """The length of a second try where what is in flight was still growing."""
+    return min(2 * length_s, LONGEST_S)
+
+
+def relaxation_s(limit_s: float | None, ceiling_per_s: float) -> float:
+    """How long a serial queue whose p99 is at the limit takes to forget where it began; 0 without a limit.
+
+    Heavy traffic: the tail falls as exp(-eta t) with eta = 2 (1 - load) / S, the p99 is 4.6 / eta, and the queue, a
+    reflected Brownian motion, relaxes with 2 S / (1 - load)^2 = 8 / (S eta^2) (Kleinrock 1976, chapter 2.9).
+    """
+    return 8 * limit_s**2 / 4.6**2 * ceiling_per_s if limit_s else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,9 @@ class StepFigures:
     """What a step showed after settling; times in seconds, None where the answer never came.
 
     `measured` has a figure per objective; `growing`: what is in flight still had an upward trend; `busy_share` of the
-    requests found every connection busy; `send_lag_s` is the generator's own p99.
+    requests found every connection busy; `send_lag_s` is the generator's own p99. `room` is limit / figure of the
+    objective that is nearest to breaking, 0 without a figure, None where no objective is on latency; `room_error` its
+    relative standard error.
     """
 
     rate_per_s: float
@@ -59,6 +81,17 @@ class StepFigures:
     growing: bool
     busy_share: float
     send_lag_s: float | None
+    room: float | None = None
+    room_error: float = 0.1
+
+    @property
+    def answer(self) -> Step:
+        """What the search is told. A queue that still grows has not shown its figure, which is at least this large."""
+        held = self.held and not self.growing
+        room = self.room
+        if self.held and self.growing:
+            room = None if room is None or room > 3.0 else min(room, _UNSETTLED_ROOM)
+        return Step(self.rate_per_s, held, room, self.room_error)
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -85,6 +118,7 @@ def judge_exact(
     measured = {one.text: _figure(one, latency_s, bad) for one in objectives}
     done_s = np.where(np.isnan(requests.done_s), np.inf, requests.done_s)
     slope = trend(*in_flight(requests.due_s, np.minimum(done_s, length_s + 1e6), begin_s, length_s))
+    room, room_error = _room(objectives, measured, latency_s, requests.due_s[settled])
     free = requests.taken_s <= requests.due_s
     lag_s = (requests.sent_s - requests.due_s)[free & ~np.isnan(requests.sent_s)]
     return StepFigures(
@@ -98,7 +132,37 @@ def judge_exact(
         growing=slope.growing,
         busy_share=float((~free).mean()) if len(free) else 0.0,
         send_lag_s=float(np.quantile(lag_s, 0.99)) if len(lag_s) else None,
+        room=room,
+        room_error=room_error,
     )
+
+
+def _room(
+    objectives: Sequence[Objective],
+    measured: dict[str, float],
+    latency_s: NDArray[np.float64],
+    due_s: NDArray[np.float64],
+) -> tuple[float | None, float]:
+    """limit / figure of the nearest objective on latency, and its relative standard error.
+
+    The error is the jackknife's over slices of time (Quenouille 1956): requests are not independent, since one burst
+    makes all of them wait, but slices nearly are.
+    """
+    rooms = {one: one.threshold / measured[one.text] for one in objectives if one.unit == "s"}
+    if not rooms:
+        return None, 0.1
+    nearest = min(rooms, key=lambda one: rooms[one])
+    if not len(due_s) or math.isinf(measured[nearest.text]):
+        return 0.0, 0.1
+    edges = np.linspace(due_s[0], due_s[-1], _SLICES + 1)[1:-1]
+    slices = np.searchsorted(edges, due_s)
+    nothing = np.zeros(0, bool)
+    without = np.array([_figure(nearest, latency_s[slices != one], nothing) for one in range(_SLICES)])
+    if np.isinf(without).any() or (without <= 0).any():
+        return rooms[nearest], 0.3
+    logs = np.log(without)
+    error = math.sqrt((_SLICES - 1) / _SLICES * float(((logs - logs.mean()) ** 2).sum()))
+    return rooms[nearest], error
 
 
 def judge_paced(
@@ -124,6 +188,7 @@ def judge_paced(
             measured[one.text] = math.inf if mean_s is None else mean_s + late_s
         else:
             measured[one.text] = bound(100.0 if one.metric == "max" else float(one.metric[1:]))
+    rooms = [one.threshold / measured[one.text] for one in objectives if one.unit == "s"]
     return StepFigures(
         rate_per_s=rate_per_s,
         length_s=length_s,
@@ -135,6 +200,7 @@ def judge_paced(
         growing=False,
         busy_share=0.0,
         send_lag_s=lag_s,
+        room=0.0 if behind else min(rooms, default=None),
     )
 
 

@@ -178,6 +178,7 @@ def test_a_short_search_on_a_serial_server_brackets_its_capacity(
 ) -> None:
     monkeypatch.setattr(step, "COARSE_S", 1)
     monkeypatch.setattr(step, "NEAR_S", 2)
+    monkeypatch.setattr(step, "SLOW_S", 2)
     with serial("--service", "0.004") as url, Interrupt() as interrupt:
         plan = Plan(url=url, ready="/", connections=16, warmup_s=0)
         # The ladder alone takes more than 6 s, and the fourth step is the first above the capacity.
