@@ -11,7 +11,7 @@ from headwind.commands.inputs import duration
 from headwind.commands.loading import add_load, again_command, confirm, plan_of
 from headwind.commands.showing import show_experiment
 from headwind.errors import Exit, UsageError
-from headwind.stress import compare, folder, generator, journal, schedule, variants
+from headwind.stress import compare, folder, generator, journal, leftovers, schedule, variants
 from headwind.stress.interrupt import Interrupt
 
 
@@ -82,7 +82,10 @@ def execute(options: argparse.Namespace) -> int:
     for configuration in axis.configurations:
         confirm(configuration.plan(base), yes=options.yes)
     into, declared = _folder(options, declared)
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, leftovers.only_one(into) as ended_processes:
+        if ended_processes:
+            told = "1 process" if ended_processes == 1 else f"{ended_processes} processes"
+            print(f"ended {told} that the killed sitting left running", file=sys.stderr)
         experiment = compare.Comparison(axis, base, wrk, into, declared, interrupt)
         ended = experiment.run()
     show_experiment(into, options.format)

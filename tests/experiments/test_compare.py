@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -22,7 +21,7 @@ import pytest
 from headwind.errors import UsageError
 from headwind.report import folder as rendering
 from headwind.statistics.verdicts import Plan as Family
-from headwind.stress import comparison, comparison_report
+from headwind.stress import comparison, comparison_report, leftovers, target
 from headwind.stress.compare import Options, declaration, finalists_of
 from headwind.stress.journal import Journal, TrialRow
 from headwind.stress.plan import Plan
@@ -211,15 +210,17 @@ def headwind(tmp_path: Path, *arguments: str) -> list[str]:
 @needs_wrk
 @pytest.mark.load
 def test_a_comparison_killed_in_the_middle_and_resumed_loses_and_doubles_no_trial(tmp_path: Path) -> None:
-    line = headwind(tmp_path, "--blocks", "3", "--no-latency", "--budget", "10m")
+    # At a port that was asked for, where the killed sitting's server would be in the way.
+    port = str(target.free_port())
+    line = headwind(tmp_path, "--blocks", "3", "--no-latency", "--budget", "10m", "--port", port)
     first = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     (into,) = _wait_for_trials(tmp_path, 3)
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    _end_servers(tmp_path)
     before = [one.folder for one in Journal(into).rows]
     again = subprocess.run([*line, "--resume"], capture_output=True, text=True, timeout=100, check=False)
     assert again.returncode == 0, again.stderr
+    assert _processes_of(tmp_path) == []
     rows = Journal(into).rows
     assert [one.folder for one in rows][: len(before)] == before
     counted = [(one.block, one.configuration) for one in rows if one.discarded is None]
@@ -241,11 +242,10 @@ def _wait_for_trials(reports: Path, count: int) -> list[Path]:
     raise AssertionError("no trials came")
 
 
-def _end_servers(mark: Path) -> None:
-    """SIGKILL of the tool leaves its server, which a reboot would not: end it, known by a path that only it has."""
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        if any(str(mark) in word for word in process.info["cmdline"] or []):
-            os.kill(process.info["pid"], signal.SIGKILL)
+def _processes_of(mark: Path) -> list[int]:
+    """Processes with a path in their command line that only this test has."""
+    lines = psutil.process_iter(["pid", "cmdline"])
+    return [one.pid for one in lines if any(str(mark) in word for word in one.info["cmdline"] or [])]
 
 
 @needs_wrk
@@ -260,6 +260,30 @@ def test_ctrl_c_keeps_every_whole_trial_and_says_how_to_go_on(tmp_path: Path) ->
     assert "--resume goes on" in said
     assert len(Journal(into).rows) >= 1
     assert (into / "experiment.json").exists()
+
+
+def test_two_sittings_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
+    with leftovers.only_one(tmp_path), pytest.raises(UsageError, match="another headwind is at work"):  # noqa: SIM117
+        with leftovers.only_one(tmp_path):
+            pass
+
+
+def test_what_a_killed_sitting_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    ours, others = tmp_path / "ours", tmp_path / "others"
+    ours.mkdir()
+    others.mkdir()
+    with leftovers.only_one(ours):
+        left = subprocess.Popen(["sleep", "60"])
+    with leftovers.only_one(others):
+        kept = subprocess.Popen(["sleep", "60"])
+    try:
+        with leftovers.only_one(ours) as ended:
+            assert ended == 1
+            assert left.wait(1) != 0
+            assert kept.poll() is None
+    finally:
+        kept.kill()
+        kept.wait()
 
 
 @needs_wrk
