@@ -5,6 +5,7 @@
     baseline, margin, comparisons: [{name, ratio, low, high, verdict}]        throughput over the baseline's
     objective, objective_s, capacity_per_s, capacity_low_per_s, capacity_high_per_s, ceiling_per_s,
     steps: [{rate_per_s, p50_s, p99_s, held}]                                 latency against offered rate
+    stages: [{name, test, server, endpoint, requests, fails, length_s, p50_s, p95_s}]    of a load pattern, in order
     ladder: {points: [{connections, rate_per_s}], service_s, think_s, ceiling_per_s}
     tables: [{caption, columns, rows}]                                        any other figures, as text or numbers
 """

@@ -10,6 +10,7 @@ from headwind.report.charts.comparison import percentiles_figure, runs_figure
 from headwind.report.charts.experiments import capacity_figure, ladder_figure, ratio_figure
 from headwind.report.charts.figure import Figure
 from headwind.report.charts.latency import histogram_figure, percentile_figure
+from headwind.report.charts.stages import stages_figure
 from headwind.report.charts.timeline import over_time_figure
 from headwind.report.experiments import DIFFERENCE, comparison_rows, proved_percentiles
 from headwind.report.reading import Reading
@@ -52,6 +53,7 @@ def _compared(runs: Sequence[Mapping[str, Any]]) -> Iterator[Figure | None]:
 
 def _measured(document: Mapping[str, Any]) -> Iterator[Figure | None]:
     margin = float(document.get("margin") or 0.03)
+    yield stages_figure(document.get("stages") or ())
     yield ratio_figure(comparison_rows(document), str(document.get("baseline") or "the first"), margin)
     low, high = document.get("capacity_low_per_s"), document.get("capacity_high_per_s")
     yield capacity_figure(

@@ -254,6 +254,11 @@ def _notes(
     notes.append(
         "Memory is the sum over the server's processes, pages that they share counted in each of them."
     )
+    if any(len(row.worker_shares) > 1 for row in trials):
+        notes.append(
+            "The share by worker is of the CPU time that the workers used: from outside nobody sees which worker "
+            "answered a request, but workers that serve the same kinds of request use CPU as they share them."
+        )
     counts = [
         sum(row.discarded is not None for row in trials if row.configuration == k) for k in range(len(names))
     ]
@@ -308,7 +313,7 @@ def _ranking(
             ]
         )
     columns = ["", declared["axis"], "good answers", "beside the leader", "verdict", "server CPU a request"]
-    columns += ["memory", "CPU by worker", "failed"]
+    columns += ["memory", "share by worker (CPU)", "failed"]
     return {"caption": "Ranking", "columns": columns, "rows": rows}
 
 

@@ -213,6 +213,28 @@ def capacity_document() -> dict[str, Any]:
     }
 
 
+def profile_document() -> dict[str, Any]:
+    """Two load patterns, each carried out on two servers."""
+    stages = [
+        {
+            "name": name,
+            "test": test,
+            "server": server,
+            "endpoint": endpoint,
+            "length_s": 10.0,
+            "requests": 100 * users,
+            "fails": users,
+            "p50_s": 0.002 * users / models,
+            "p95_s": 0.01 * users / models if endpoint == "all" else None,
+        }
+        for server, models in (("1 model", 1), ("3 models", 3))
+        for test, users in (("5 users", 5), ("50 users", 50))
+        for name in ("users come", test)
+        for endpoint in ("all", "GET /")
+    ]
+    return {"schema": "headwind.experiment/1", "title": "patterns", "answer": "done.", "stages": stages}
+
+
 def diagnosis_document() -> dict[str, Any]:
     """A diagnosis with two causes."""
     evidence = [{"name": "CPU of the server", "value": 1.98, "unit": "cores", "source": "/proc"}]

@@ -23,6 +23,7 @@ from tests.report.documents import (
     capacity_document,
     comparison_document,
     document,
+    profile_document,
 )
 
 
@@ -138,3 +139,24 @@ def test_a_picture_without_a_neighbour_takes_the_whole_width() -> None:
         ("percentiles", False),
         ("histogram", False),
     ]
+
+
+def test_a_load_pattern_is_drawn_stage_by_stage_with_a_colour_for_each_server() -> None:
+    (figure,) = figures.figures_of(reading.of(profile_document()))
+    assert [row[0] for row in figure.rows] == 2 * [
+        "5 users: users come",
+        "5 users",
+        "50 users: users come",
+        "50 users",
+    ]
+    assert figure.rows[1][2:] == ("49.5", "10.0 ms", "50.0 ms")
+    rates, times = figure.svgs(WIDE)
+    assert PALETTE["measured"][0] in rates and PALETTE["corrected"][0] in rates
+    assert "stroke-dasharray" in times
+    assert "50 users on 3 models 167 ms" in figure.panels[1].summary
+
+
+def test_one_stage_alone_needs_no_picture() -> None:
+    alone = profile_document()
+    alone["stages"] = alone["stages"][:2]
+    assert figures.figures_of(reading.of(alone)) == ()
