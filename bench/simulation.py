@@ -70,7 +70,15 @@ CURVES = {
     "levels off": scalability(0.3, 0.0),
     "nearly linear": scalability(0.02, 0.0),
     "all alike": np.zeros(8),
+    "peak at the third": np.log([0.6, 0.85, 1, 0.9, 0.8, 0.7, 0.6, 0.5]),
+    "flat peak at the third": np.log([0.9, 0.95, 1, 0.95, 0.9, 0.85, 0.8, 0.75]),
+    "full at the fourth": np.log([1, 2, 3, 4, 4, 4, 4, 4]),
+    "two tops, 1 % apart": np.log([0.8, 1, 0.95, 0.9, 0.9, 0.95, 0.99, 0.8]),
+    "two tops, 4.5 % apart": np.log([0.8, 1, 0.94, 0.94, 0.94, 0.94, 0.955, 0.8]),
+    "falls by 2 % a step": -0.02 * np.arange(8),
 }
+# No worker count is like that, and it is the hardest there is: told apart from nothing, yet just outside the margin.
+HARDEST = {"one is 4 % above all others": np.array([0.0] + [-0.04] * 7)}
 
 
 def simulated_search(

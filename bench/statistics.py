@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from bench.common import record, table
-from bench.simulation import CURVES, Machine, simulated_capacity, simulated_search
+from bench.simulation import CURVES, HARDEST, Machine, simulated_capacity, simulated_search
 from headwind.statistics.adjustment import without_optimism
 from headwind.statistics.queueing import capacity_per_s
 from headwind.statistics.search import SearchPlan
@@ -24,6 +24,9 @@ BLOCKS = 8
 TRUE_RATIO = 1.10
 LOAD_SHARE = 1 / 3  # of 6 blocks of 45-s runs of 8 counts
 TRIAL_S = 10.0
+# None of these seeds was looked at while a threshold was chosen.
+FAMILIES = (1001, 2002, 3003)
+SEARCH_SEED, CAPACITY_SEED = 505, 606
 
 
 def upper_bound(events: int, of: int, confidence: float = 0.99) -> float:
@@ -41,7 +44,7 @@ def false_claims(outcome: Outcome, plan: Plan, effects: np.ndarray) -> int:
 
 
 def comparison(
-    configurations: int, seed: int, repetitions: int = REPETITIONS, resamples: int = 200
+    configurations: int, seed: int, repetitions: int = REPETITIONS, resamples: int = 60
 ) -> dict[str, Any]:
     """Familywise false claims with all equal, power for one that is 10 % better, coverage, and bias at the stop."""
     generator = np.random.default_rng(seed)
@@ -60,6 +63,7 @@ def comparison(
     covered = np.abs(outcome.estimates - truth) <= outcome.half_widths
     return {
         "configurations": configurations,
+        "seed": seed,
         "false_claims": false / repetitions,
         "false_claims_upper_99": upper_bound(false, repetitions),
         "false_claims_with_one_better": false_claims(outcome, plan, effects) / repetitions,
@@ -90,7 +94,7 @@ def equivalence(noise: float, ratio: float, seed: int, repetitions: int = REPETI
 def search(name: str, noise: float, seed: int, repetitions: int = REPETITIONS) -> dict[str, Any]:
     """The sequential search on one curve, within a third of the load time of the full comparison."""
     generator = np.random.default_rng(seed)
-    curve = CURVES[name]
+    curve = (CURVES | HARDEST)[name]
     full_s = 6 * 45 * len(curve)
     plan = SearchPlan(len(curve), int(full_s * LOAD_SHARE / TRIAL_S))
     found, trials = 0, []
@@ -144,6 +148,7 @@ def broken_promises(results: dict[str, Any]) -> list[str]:
         f"search on '{row['curve']}': {row['within_3_percent']:.3f} within 3 %, promised 0.95"
         for row in results["search"]
         if row["noise"] == 0.04
+        and row["curve"] not in HARDEST
         and (row["within_3_percent"] < 0.95 or row["largest_load_share"] > LOAD_SHARE + 1e-9)
     ]
     return broken
@@ -152,12 +157,14 @@ def broken_promises(results: dict[str, Any]) -> list[str]:
 def main(argv: Sequence[str] = ()) -> int:
     """Run all parts, print and record them; 1 if a promise is broken."""
     results: dict[str, list[dict[str, Any]]] = {
-        "comparison": [comparison(count, seed=count) for count in (2, 3, 4)],
+        "comparison": [comparison(count, seed=family + count) for count in (2, 3, 4) for family in FAMILIES],
         "equivalence": [
             equivalence(noise, ratio, seed=9) for noise in (0.01, 0.02, 0.04) for ratio in (1.0, 1.03, 1.06)
         ],
-        "search": [search(name, noise, seed=5) for noise in (0.04, 0.06) for name in CURVES],
-        "capacity": [capacity(limit_s, seed=6) for limit_s in (0.25, 0.01)],
+        "search": [
+            search(name, noise, seed=SEARCH_SEED) for noise in (0.04, 0.06) for name in CURVES | HARDEST
+        ],
+        "capacity": [capacity(limit_s, seed=CAPACITY_SEED) for limit_s in (0.25, 0.01)],
     }
     for title, rows in results.items():
         print(f"{title}\n\n{table(rows)}")

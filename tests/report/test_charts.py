@@ -151,7 +151,8 @@ def test_a_load_pattern_is_drawn_stage_by_stage_with_a_colour_for_each_server() 
     ]
     assert figure.rows[1][2:] == ("49.5", "10.0 ms", "50.0 ms")
     rates, times = figure.svgs(WIDE)
-    assert PALETTE["measured"][0] in rates and PALETTE["corrected"][0] in rates
+    assert PALETTE["measured"][0] in rates
+    assert PALETTE["corrected"][0] in rates
     assert "stroke-dasharray" in times
     assert "50 users on 3 models 167 ms" in figure.panels[1].summary
 
