@@ -36,7 +36,7 @@ end
 
 local function build()
   local due = due_times()
-  local plan = shared.new(#due, tonumber(option("CONNECTIONS", "1")))
+  local plan = shared.new(#due, tonumber(option("CONNECTIONS", "1")), #due / length_us() * 1e6)
   for i = 1, #due do
     plan.due[i - 1] = due[i]
   end
