@@ -149,7 +149,7 @@ def test_a_load_pattern_is_drawn_stage_by_stage_with_a_colour_for_each_server() 
         "50 users: users come",
         "50 users",
     ]
-    assert figure.rows[1][2:] == ("49.5", "10.0 ms", "50.0 ms")
+    assert figure.rows[1][2:] == ("49.5", "10 ms", "50 ms")
     rates, times = figure.svgs(WIDE)
     assert PALETTE["measured"][0] in rates
     assert PALETTE["corrected"][0] in rates
