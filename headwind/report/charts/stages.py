@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -32,27 +32,12 @@ def stages_figure(stages: Sequence[Mapping[str, Any]]) -> Figure | None:
         if row[name]
     ]
     several = len(servers) > 1
-    panels = [
-        Panel(
-            lambda width: _rates(rows, servers, width),
-            "Good answers per second",
-            f"Good answers per second: {_told(rows, several, lambda row: words.number(row['rate']))}.",
-        )
-    ]
-    if times:
-        panels.append(
-            Panel(
-                lambda width: _times(times, servers, width),
-                "p50 (solid) and p95 (dashed)",
-                f"p95: {_told(rows, several, lambda row: words.seconds(row['p95']))}.",
-            )
-        )
     return Figure(
         "stages",
         "Stage by stage",
         f"Good answers per second, p50 and p95 of {len(rows)} stages"
         + (f" on {', '.join(servers)}." if several else "."),
-        tuple(panels),
+        tuple(_panels(rows, times, servers)),
         "A stage has the requests that became due in it, whenever they were answered.",
         ("Stage", "Server", "Good answers/s", "p50", "p95"),
         tuple(
@@ -67,6 +52,23 @@ def stages_figure(stages: Sequence[Mapping[str, Any]]) -> Figure | None:
         ),
         whole=True,
     )
+
+
+def _panels(
+    rows: Sequence[dict[str, Any]], times: Sequence[dict[str, Any]], servers: Sequence[str]
+) -> Iterator[Panel]:
+    several = len(servers) > 1
+    yield Panel(
+        lambda width: _rates(rows, servers, width),
+        "Good answers per second",
+        f"Good answers per second: {_told(rows, several, lambda row: words.number(row['rate']))}.",
+    )
+    if times:
+        yield Panel(
+            lambda width: _times(times, servers, width),
+            "p50 (solid) and p95 (dashed)",
+            f"p95: {_told(rows, several, lambda row: words.seconds(row['p95']))}.",
+        )
 
 
 def _row(stage: Mapping[str, Any]) -> dict[str, Any]:
