@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from service.artifact import ARTIFACT
@@ -230,6 +231,48 @@ def test_over_capacity_is_503_with_retry_after_at_once_and_a_stop_answers_what_w
         server.process.terminate()
         assert [read_response(connection)[9:12] for connection in waiting] == [b"200"] * 30
         assert server.process.wait(20) == 0
+
+
+def lives(pid: int) -> bool:
+    """An orphan that ended may stay a zombie where nobody collects it."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def ends_within(pids: list[int], limit_s: float) -> bool:
+    limit = time.monotonic() + limit_s
+    while time.monotonic() < limit:
+        if not any(lives(pid) for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_an_interrupted_master_stops_at_once_with_idle_connections_open_and_answers_what_was_accepted(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, SLOW_APP) as server, connected(server) as idle, connected(server) as busy:
+        idle.sendall(request())
+        read_response(idle)
+        many = b"[" + b",".join([BODY] * 200) + b"]"
+        busy.sendall(request(many, "/v1/predictions"))
+        time.sleep(0.1)
+        server.process.send_signal(signal.SIGINT)
+        assert read_response(busy)[9:12] == b"200"
+        assert idle.recv(1) == b""
+        assert server.process.wait(5) == 0
+
+
+def test_workers_whose_master_was_killed_stop_by_themselves(tmp_path: Path) -> None:
+    with serving(tmp_path, WORKERS="2") as server, connected(server) as idle:
+        idle.sendall(request())
+        read_response(idle)
+        workers = server.workers()
+        server.process.kill()
+        server.process.wait()
+        assert ends_within(workers, 10)
 
 
 def test_the_access_log_is_one_json_object_a_line_without_bodies(tmp_path: Path) -> None:
