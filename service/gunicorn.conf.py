@@ -20,7 +20,7 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 
-bind = f"{settings.host}:{settings.port}"
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.workers
 worker_class = "service.worker.Worker"
 backlog = settings.backlog

@@ -1,5 +1,6 @@
 """What gunicorn's master does: checks before the start, and a metrics slot for every worker."""
 
+import errno
 import os
 import socket
 import sys
@@ -8,9 +9,15 @@ from typing import Any, Self
 from service.metrics import METRICS, SLOTS, Metrics
 from service.settings import Settings
 
+_ADVICE = {
+    errno.EADDRINUSE: "set PORT to a free port or stop what listens there",
+    errno.EACCES: "set PORT to one above 1023, which needs no rights",
+}
+
 
 def check_port(settings: Settings) -> None:
-    """Exit with a sentence if the port is taken; a master that inherits its sockets (USR2) has it already."""
+    """Exit with a sentence if the address cannot be listened on; a master that inherits its sockets (USR2) already
+    does."""
     if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
         return
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -19,10 +26,8 @@ def check_port(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            sys.exit(
-                f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
-                "set PORT to a free port or stop what listens there."
-            )
+            advice = _ADVICE.get(error.errno or 0, "set HOST to an address of this machine")
+            sys.exit(f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}): {advice}.")
 
 
 def take_model(settings: Settings) -> None:

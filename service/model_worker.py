@@ -91,7 +91,9 @@ class ModelWorker:
             self._redis.set(self._alive, self._name, px=HEARTBEAT_EXPIRES_MS)
             self._next_heartbeat_s = now_s + HEARTBEAT_S
             if self._heartbeat_file:
-                Path(self._heartbeat_file).touch()
+                # Without it the healthcheck fails, which is all it is for: work goes on.
+                with contextlib.suppress(OSError):
+                    Path(self._heartbeat_file).touch()
         entries: list[_Entry] = []
         if now_s >= self._next_claim_s:
             entries += self._claim()
@@ -156,10 +158,23 @@ def clock_offset_s(client: "redis.Redis") -> float:
     return float(seconds) + microseconds / 1e6 - time.time()
 
 
+def check_heartbeat_file(settings: Settings) -> None:
+    """Raises `SettingsError` if the file cannot be written."""
+    try:
+        if settings.heartbeat_file:
+            Path(settings.heartbeat_file).touch()
+    except OSError as error:
+        raise SettingsError(
+            f"HEARTBEAT_FILE={settings.heartbeat_file!r} cannot be written ({error.strerror}): "
+            "name a file in a folder that is there and may be written to."
+        ) from None
+
+
 def main(kind: type[DelayModel] = DelayModel) -> int:
     """Take work from the queue until told to stop; the exit code."""
     try:
         settings = Settings.from_environment()
+        check_heartbeat_file(settings)
         model = load_model(settings.model_path, kind)
     except (SettingsError, ModelError) as error:
         print(error, file=sys.stderr)

@@ -1,10 +1,11 @@
 """Settings from the environment, checked at start: a wrong one is one sentence, never a traceback."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from service.artifact import ARTIFACT
 
@@ -23,6 +24,10 @@ def _choice(help_text: str, default: str, *accepted: str) -> Any:
 
 def _text(help_text: str, default: object) -> Any:
     return field(default=default, metadata={"help": help_text})
+
+
+def _url(help_text: str, default: str, *schemes: str) -> Any:
+    return field(default=default, metadata={"help": help_text, "schemes": schemes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ class Settings:
     max_wait_ms: float = _number("expected wait above which a worker answers 503", 250, 1, 60000)
     cache_entries: int = _number("answers remembered a worker; 0 is off", 0, 0, 10000000)
     serving: str = _choice("where the model runs", "inprocess", "inprocess", "queue")
-    redis_url: str = _text("Redis for SERVING=queue", "redis://127.0.0.1:6379/0")
+    redis_url: str = _url(
+        "Redis for SERVING=queue", "redis://127.0.0.1:6379/0", "redis://", "rediss://", "unix://"
+    )
     heartbeat_file: str = _text("file that a model worker touches every second, for a healthcheck", "")
     deadline_ms: float = _number(
         "longest an accepted flight may wait before it is answered 503", 2000, 10, 60000
@@ -72,6 +79,8 @@ def _parse(name: str, text: str, kind: Any, metadata: Mapping[str, Any]) -> obje
         if text.lower() not in metadata["accepted"]:
             raise SettingsError(f"{name}={text!r} is not known: use {' or '.join(metadata['accepted'])}.")
         return text.lower()
+    if "schemes" in metadata:
+        return _checked_url(name, text, metadata["schemes"])
     if kind is Path:
         return Path(text)
     if kind is str:
@@ -87,6 +96,17 @@ def _parse(name: str, text: str, kind: Any, metadata: Mapping[str, Any]) -> obje
     return number
 
 
+def _checked_url(name: str, text: str, schemes: Sequence[str]) -> str:
+    """The sentence does not repeat the URL: it may hold a password."""
+    try:
+        if text.startswith(tuple(schemes)) and urlsplit(text).port != 0:
+            return text
+    except ValueError:
+        pass
+    example = f"{schemes[0]}127.0.0.1:6379/0"
+    raise SettingsError(f"{name} must be a URL that begins with {' or '.join(schemes)}, as in {example}.")
+
+
 def table() -> str:
     """The settings as Markdown rows, for the documentation and its test."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
@@ -99,6 +119,8 @@ def table() -> str:
         meaning = setting.metadata["help"]
         if "accepted" in setting.metadata:
             meaning += " (" + ", ".join(f"`{value}`" for value in setting.metadata["accepted"]) + ")"
+        elif "schemes" in setting.metadata:
+            meaning += " (" + ", ".join(f"`{scheme}`" for scheme in setting.metadata["schemes"]) + ")"
         elif "low" in setting.metadata:
             meaning += f" ({setting.metadata['low']} to {setting.metadata['high']})"
         rows.append(f"| `{setting.name.upper()}` | {default} | {meaning} |")

@@ -181,6 +181,24 @@ def test_work_that_nobody_takes_is_503_at_its_deadline(
         assert time.monotonic() - begun < 1.5
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("REDIS_URL", "localhost", "REDIS_URL must be a URL that begins with redis://"),
+        ("HEARTBEAT_FILE", "/no/folder/file", "HEARTBEAT_FILE='/no/folder/file' cannot be written"),
+    ],
+)
+def test_a_model_worker_refuses_a_wrong_setting_with_one_sentence(
+    name: str, value: str, sentence: str
+) -> None:
+    command = [sys.executable, "-m", "service.model_worker"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), name: value}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith(sentence)
+    assert done.stderr.count("\n") == 1
+
+
 def test_what_goes_over_the_wire_comes_out_again() -> None:
     rows = [(1, 2, 3, 40_000, 5, 6, 7), (0, 0, 0, 0, 0, 0, 1)]
     packed = {name.encode(): value for name, value in wire.pack_work("me", 2**40, rows).items()}

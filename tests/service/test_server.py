@@ -66,6 +66,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "The model file /no/model cannot be read (No such file or directory): ",
         ),
         ({"MODEL_PATH": __file__}, f"The model file {__file__} is broken or of another kind "),
+        ({"HOST": "192.0.2.1"}, "(Cannot assign requested address): set HOST to an address of this machine."),
+        ({"SERVING": "queue", "REDIS_URL": "localhost"}, "REDIS_URL must be a URL that begins with redis://"),
     ],
 )
 def test_a_wrong_start_ends_with_one_sentence(

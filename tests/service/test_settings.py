@@ -34,6 +34,15 @@ def test_every_kind_of_setting_is_read() -> None:
         ("BATCH_WAIT_MS", "nan", "BATCH_WAIT_MS='nan' must be a number from 0 to 1000."),
         ("FAST_LANE", "maybe", "FAST_LANE='maybe' is not known: use on or off."),
         ("SERVING", "cloud", "SERVING='cloud' is not known: use inprocess or queue."),
+        *[
+            (
+                "REDIS_URL",
+                wrong,
+                "REDIS_URL must be a URL that begins with redis:// or rediss:// or unix://, as in "
+                "redis://127.0.0.1:6379/0.",
+            )
+            for wrong in ("localhost:6379", "redis://:secret@host:port/0", "http://host", "redis://[::1/0")
+        ],
     ],
 )
 def test_a_wrong_setting_is_one_sentence_that_says_what_is_accepted(
