@@ -114,7 +114,7 @@ def running(contender: Contender, wait_s: float = 60) -> Iterator[int]:
         _wait(process, port, contender, log, wait_s)
         yield port
     finally:
-        _end(process)
+        end(process)
         log.unlink(missing_ok=True)
 
 
@@ -137,7 +137,7 @@ def _wait(
     raise RuntimeError(f"{contender.name} does not answer on {url}; its log ends with:\n{tail}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """The whole process group that was started: some servers leave children behind."""
     for sign, wait_s in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
         if process.poll() is None:

@@ -21,7 +21,7 @@ import psutil
 
 from bench.client import Outcome, offer, press
 from bench.common import record, table
-from bench.servers import ROOT, free_port, gunicorn, quiet_machine, running, wrk
+from bench.servers import ROOT, end, free_port, gunicorn, quiet_machine, running, wrk
 
 SLOW_APP = "tests.service.fakes:slow_app()"
 CAPACITY_PER_S = 1000
@@ -147,7 +147,7 @@ def logged_server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, 
     command = [sys.executable, "-m", "gunicorn", "-c", "service/gunicorn.conf.py", "service.app:app"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, process_group=0
         )
     try:
         limit = time.monotonic() + 60
@@ -155,9 +155,7 @@ def logged_server(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, 
             time.sleep(0.1)
         yield process, port, log
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        end(process)
 
 
 def _accepted(log: Path) -> dict[str, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ("tests.leftovers",)
+
 # A slow moment of a shared machine is no failure of what a property states.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
