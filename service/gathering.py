@@ -15,11 +15,13 @@ from service.settings import Settings
 
 
 class Overloaded(Exception):
-    """No capacity for this flight now; ask again after `retry_after_s` seconds."""
+    """No capacity for this flight now; ask again after `retry_after_s` seconds. `waited_s` is 0 for what was refused at
+    once, else how long it waited before it was given up."""
 
     def __init__(self, message: str, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.waited_s = 0.0
 
 
 class Predictor(Protocol):
@@ -152,6 +154,8 @@ class Gatherer(ABC):
     def fail(self, turn: Turn, error: Exception) -> None:
         """Every flight of `turn` fails with `error`."""
         self._queued -= len(turn.rows)
+        if isinstance(error, Overloaded):
+            error.waited_s = self._loop.time() - turn.opened_s
         for future in turn.futures:
             if not future.done():
                 future.set_exception(error)
