@@ -9,7 +9,9 @@ import os
 import sys
 import time
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.middleware import Watched
 
 
 class AccessLog:
@@ -32,20 +34,13 @@ class AccessLog:
         }
         if self._accepted:
             _write({"event": "accepted", "at_s": time.time(), **request})
-        status: int | None = None
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        watched = Watched(send)
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, watched)
         finally:
             duration_s = round(time.perf_counter() - begun, 6)
             event = {"event": "answered", "at_s": time.time(), **request}
-            _write({**event, "status": status, "duration_s": duration_s})
+            _write({**event, "status": watched.status, "duration_s": duration_s})
 
 
 def _request_id(scope: Scope) -> str | None:

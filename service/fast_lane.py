@@ -11,6 +11,7 @@ from service.catalogue import Encoder
 from service.errors import overloaded_response
 from service.gathering import Overloaded, Predictor
 from service.metrics import Metrics
+from service.middleware import replay
 from service.model import BASIS_POINTS
 from service.schemas import Flight
 
@@ -57,24 +58,15 @@ class FastLane:
             return await self._app(scope, receive, send)
         message = await receive()
         if message.get("more_body", True) or len(message["body"]) > self._max_body_bytes:
-            return await self._app(scope, _replay([message], receive), send)
+            return await self._app(scope, replay([message], receive), send)
         try:
             answer = self._predictor.submit(encode(_validate(message["body"])))
             start, body = self._answers[await answer]
         except Overloaded as refusal:
-            self._metrics.answered(503, 1, 0.0)
+            self._metrics.answered(503, 1, refusal.waited_s)
             return await overloaded_response(refusal)(scope, receive, send)
         except Exception:
             # Whatever is wrong, the documented route finds it again and says it in its own words.
-            return await self._app(scope, _replay([message], receive), send)
+            return await self._app(scope, replay([message], receive), send)
         await send(start)
         return await send(body)
-
-
-def _replay(messages: list[Message], receive: Receive) -> Receive:
-    """`receive` that first gives back what was already read."""
-
-    async def replayed() -> Message:
-        return messages.pop(0) if messages else await receive()
-
-    return replayed

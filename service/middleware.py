@@ -1,4 +1,4 @@
-"""Plain ASGI around FastAPI: the body limit, and counting requests."""
+"""Plain ASGI around FastAPI: the body limit, counting requests, and what these and others of their kind share."""
 
 import time
 
@@ -6,6 +6,28 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import too_large_response
 from service.metrics import Metrics
+
+
+class Watched:
+    """`send` that remembers the status it passed on; `status` is None before an answer begins."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+
+def replay(messages: list[Message], receive: Receive) -> Receive:
+    """`receive` that first gives back what was already read."""
+
+    async def replayed() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return replayed
 
 
 class BodyLimit:
@@ -30,11 +52,7 @@ class BodyLimit:
                 return await self._refuse(scope, receive, send)
             if not message.get("more_body", False):
                 break
-
-        async def replayed() -> Message:
-            return messages.pop(0) if messages else await receive()
-
-        return await self._app(scope, replayed, send)
+        return await self._app(scope, replay(messages, receive), send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         await too_large_response(self._max_body_bytes)(scope, receive, send)
@@ -58,15 +76,8 @@ class CountRequests:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         begun = time.perf_counter()
-        status = 500
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        watched = Watched(send)
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, watched)
         finally:
-            self._metrics.answered(status, 1, time.perf_counter() - begun)
+            self._metrics.answered(watched.status or 500, 1, time.perf_counter() - begun)
