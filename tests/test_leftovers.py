@@ -26,7 +26,17 @@ def test_a_process_that_outlives_its_test_fails_the_session_and_is_ended(
 ) -> None:
     path = tmp_path / "test_it.py"
     path.write_text(TEST.format(end=end))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.leftovers", "-p", "no:cacheprovider", path]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.leftovers",
+        "-p",
+        "no:cacheprovider",
+        str(path),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == code, done.stdout
