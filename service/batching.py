@@ -51,8 +51,9 @@ class Pace:
         """Learn from a call with `rows` rows. `batch` is then the rows of the next call, `queue` the rows that may
         wait: as many as are done within the longest wait."""
         if rows < FIXED_COST_ROWS:
-            # A small call is mostly fixed cost: it may raise the estimate but says nothing that could lower it.
-            self._latest.append(max(seconds / FIXED_COST_ROWS, self.row_s))
+            # A small call is mostly fixed cost, so all it says is between which bounds the pace lies. The upper one
+            # matters after calls that the machine held up: a pace so slow allows small calls only.
+            self._latest.append(min(max(seconds / FIXED_COST_ROWS, self.row_s), seconds / rows))
         else:
             self._latest.append(seconds / rows)
         self.row_s = max(min(self._latest), 1e-9)

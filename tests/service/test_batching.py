@@ -180,3 +180,14 @@ def test_a_fixed_cost_of_a_call_does_not_look_like_a_cost_of_each_row() -> None:
         pace.saw(1, 0.0001)
     assert pace.queue == 5000
     assert not pace.blocks(256)
+
+
+def test_small_calls_bring_the_pace_back_after_calls_that_the_machine_held_up() -> None:
+    pace = Pace(256, 5000, 0.25)
+    pace.saw(32, 0.0001)
+    for _ in range(3):
+        pace.saw(1, 2.0)
+    assert (pace.queue, pace.batch) == (1, 1), "the machine stood still, or so it seemed"
+    pace.saw(1, 0.0001)
+    assert pace.queue > 1000
+    assert pace.batch == 256
