@@ -7,6 +7,7 @@ While Redis or the workers are away everything is refused at once, and a ping tw
 
 import asyncio
 import contextlib
+import logging
 import struct
 import uuid
 
@@ -21,8 +22,13 @@ from service.metrics import Metrics
 from service.settings import Settings
 
 PING_S = 0.5
+SILENCE_S = 2.0
+"""Nothing heard for so long, not even this process's own ping: the connection that answers come on is dead. Who only
+reads from one is never told."""
 SWEEP_S = 0.02
 _AWAY = (RedisError, OSError, asyncio.TimeoutError)
+_log = logging.getLogger("uvicorn.error")
+"""The server's own log, as gunicorn and uvicorn set it up."""
 
 
 class QueuePredictor(Gatherer):
@@ -45,6 +51,7 @@ class QueuePredictor(Gatherer):
         self._number = 0
         self._wake = asyncio.Event()
         self._missing: str | None = "The queue is not connected yet."
+        self._listening = self._worker_lives = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -112,15 +119,24 @@ class QueuePredictor(Gatherer):
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as answers:
                     await answers.subscribe(wire.channel(self._asker))
+                    heard_s = self._loop.time()
                     while True:
                         message = await answers.get_message(timeout=PING_S)
                         if message is not None:
+                            heard_s = self._loop.time()
+                            self._listening = True
                             self._answered(message["data"])
+                        elif self._loop.time() - heard_s > SILENCE_S:
+                            raise ConnectionError("no ping comes back on the channel of the answers")
             except _AWAY as error:
+                self._listening = False
                 self._lost(error)
                 await asyncio.sleep(PING_S)
 
     def _answered(self, message: bytes) -> None:
+        if message == wire.PING:
+            self._assess()
+            return
         try:
             number, answers = wire.unpack_answer(message)
         except (ValueError, struct.error):
@@ -135,23 +151,39 @@ class QueuePredictor(Gatherer):
         self.settle(turn, answers)
 
     async def _keep_connected(self) -> None:
-        """Know whether Redis answers and a model worker lives."""
+        """Know whether Redis answers, here and on the channel of the answers, and a model worker lives."""
         while True:
             try:
-                alive = await self._redis.exists(self._alive)
-                self._missing = None if alive else "No model worker is running; start one."
+                pipeline = self._redis.pipeline(transaction=False)
+                pipeline.exists(self._alive).publish(wire.channel(self._asker), wire.PING)
+                self._worker_lives = bool((await pipeline.execute())[0])
+                self._assess()
             except _AWAY as error:
                 self._lost(error)
             await asyncio.sleep(PING_S)
 
     def _lost(self, error: BaseException) -> None:
         """Redis is away: answers to what was sent may be lost with it, so nobody is kept waiting for them."""
-        self._missing = "The queue is away; try again shortly."
+        self._say("The queue is away; try again shortly.", error)
         turns = [*self._pending.values(), *self._outbox]
         self._pending.clear()
         self._outbox.clear()
         for turn in turns:
-            self.fail(turn, Overloaded(self._missing))
+            self.fail(turn, Overloaded("The queue is away; try again shortly."))
+
+    def _assess(self) -> None:
+        """Serve once a worker lives and answers are listened for: an answer that comes before is lost."""
+        if not self._worker_lives:
+            self._say("No model worker is running; start one.")
+        elif self._listening:
+            self._say(None)
+
+    def _say(self, missing: str | None, error: BaseException | None = None) -> None:
+        """Note what is missing, and log it when that changes."""
+        if missing != self._missing:
+            self._missing = missing
+            reason = f" ({error})" if error is not None else ""
+            _log.warning("SERVING=queue: %s%s", missing or "Redis and a model worker answer.", reason)
 
     async def _sweep(self) -> None:
         """Give up what has passed its deadline."""

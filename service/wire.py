@@ -13,6 +13,8 @@ from typing import Any
 from service.catalogue import FEATURES, Row
 
 GROUP = "model-workers"
+PING = b"ping"
+"""What an asker publishes on its own channel to know that it hears it; shorter than any answer."""
 _NUMBER = struct.Struct("<Q")
 
 
