@@ -28,7 +28,7 @@ from service.gathering import Gatherer, Overloaded, Predictor
 from service.metrics import METRICS, Metrics
 from service.middleware import BodyLimit, CountRequests
 from service.model import BASIS_POINTS, DelayModel, ModelError, load_model, open_model, read_model
-from service.schemas import Flight, ModelInfo, Prediction, ServiceInfo, Status
+from service.schemas import Flight, ModelInfo, Prediction, Readiness, ServiceInfo, Status
 from service.settings import Settings, SettingsError
 
 NAME = "flight-delay"
@@ -137,13 +137,16 @@ def _add_information(api: FastAPI, parts: Parts) -> None:
         """The process answers."""
         return Status(status="ok")
 
-    @api.get("/ready", summary="Ready to predict", responses={503: {"model": Status}})
+    @api.get(
+        "/ready", summary="Ready to predict", responses={200: {"model": Readiness}, 503: {"model": Status}}
+    )
     async def ready() -> Response:
         """The model is loaded and can be asked."""
         missing = parts.predictor.ready() if parts.predictor else "The model is not loaded yet."
         if missing:
             return JSONResponse({"status": missing}, 503, {"retry-after": "1"})
-        return JSONResponse({"status": "ok"})
+        cached = {"cache": "on"} if parts.settings.cache_entries else {}
+        return JSONResponse({"status": "ok"} | cached)
 
     @api.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:

@@ -94,3 +94,9 @@ class Status(BaseModel):
     """`ok`, or why not."""
 
     status: str
+
+
+class Readiness(Status):
+    """`ok`, and that answers may come from memory, where they may: a load test must know."""
+
+    cache: Literal["on"] = Field(default="on", description="Only there where a cache is switched on")

@@ -161,6 +161,25 @@ def no_keepalive(context: Context) -> Iterable[Finding]:
     )
 
 
+def cached(context: Context) -> Iterable[Finding]:
+    """Speaks when the server itself said before the load that it may answer from memory."""
+    if not context.environment.get("cached"):
+        return
+    yield Finding(
+        "cached_answers",
+        "warning",
+        "proved",
+        "The server's cache is on: a request that came before is answered from memory, so this run says less of the "
+        "work behind it",
+        (Evidence("cache", "on", "", "the server's answer to GET /ready before the load"),),
+        "Switch the cache off to measure the work (CACHE_ENTRIES=0 for the service of this repository), or say beside "
+        "every figure that it is on, and send as many different requests as users would.",
+        "Without it every request costs the server its full time, and fewer are answered where requests repeat.",
+        again(context),
+        (context.index,),
+    )
+
+
 def generator_full(context: Context) -> Iterable[Finding]:
     """Speaks when a thread of the generator had no CPU time left, or (from the text alone) is near wrk's own limit."""
     seen = usage.of(context.samples, context.run.duration_s)

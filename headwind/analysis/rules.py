@@ -39,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     generator.sent_late,
     generator.not_delivered,
     generator.no_keepalive,
+    generator.cached,
     resources.resources,
     saturation.saturation,
     overtime.stalls,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from headwind.stress.interrupt import Interrupt
 
 _STOP_PATIENCE_S = 5.0
 _TAIL_BYTES = 4096
+_BODY_BYTES = 65536
 
 
 def free_port() -> int:
@@ -190,7 +192,12 @@ def last_line(log: Path) -> str:
 
 
 def ask(url: str, timeout_s: float, path: str | None = None) -> int:
-    """The status of one GET of the URL (or of another path on its host).
+    """The status of one GET of the URL (or of another path on its host). Raises as `get` does."""
+    return get(url, timeout_s, path)[0]
+
+
+def get(url: str, timeout_s: float, path: str | None = None) -> tuple[int, bytes]:
+    """Status and the body's first 64 KB of one GET of the URL (or of another path on its host).
 
     Raises TimeoutError where no answer came, ConnectionError where nothing listens or the connection was closed.
     """
@@ -205,7 +212,8 @@ def ask(url: str, timeout_s: float, path: str | None = None) -> int:
         connection = http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
     try:
         connection.request("GET", path or parts.path or "/", headers={"Connection": "close"})
-        return connection.getresponse().status
+        response = connection.getresponse()
+        return response.status, response.read(_BODY_BYTES)
     except http.client.HTTPException as error:
         raise ConnectionError(f"no HTTP answer: {error!r}") from None
     except TimeoutError:
@@ -221,6 +229,15 @@ def is_ready(url: str, ready: str | None, timeout_s: float) -> bool:
     anything but 503 (a server without that route answers 404, and can take load). Raises as `ask` does."""
     status = ask(url, timeout_s, ready or "/ready")
     return status < 400 if ready else status != 503
+
+
+def says_cached(url: str, ready: str | None, timeout_s: float = 2.0) -> bool:
+    """Whether the answer about readiness is a JSON object that says `"cache": "on"`, as the service's does."""
+    try:
+        told = json.loads(get(url, timeout_s, ready or "/ready")[1])
+    except (TimeoutError, ConnectionError, ValueError):
+        return False
+    return isinstance(told, dict) and told.get("cache") == "on"
 
 
 def wait_ready(

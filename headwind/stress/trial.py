@@ -80,6 +80,7 @@ def run(
     _raise_open_files(plan.connections)
     try:
         with _server(context, port):
+            context.record["cached"] = not interrupt.requested and target.says_cached(context.url, plan.ready)
             if interrupt.requested or not _warm_up(context):
                 return _nothing(context, "interrupted before the load began")
             return _measure(context)
@@ -120,6 +121,7 @@ def _first_record(plan: Plan, wrk: Wrk, shown_url: str, again: str | None) -> di
         },
         "generator": {"kind": wrk.kind, "program": wrk.program, "commands": [], "sent": []},
         "server": None,
+        "cached": None,  # whether the server said before the load that it may answer from memory
         "warmup": None,
         "monitor": None,
         "clock_step_s": None,

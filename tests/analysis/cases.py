@@ -193,6 +193,10 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
             Case(healthy(requests=2_000), environment={"connections_opened": 1_900}),
         ],
     ),
+    "cached_answers": (
+        [Case(HEALTHY, environment={"cached": True})],
+        [HEALTHY, Case(HEALTHY, environment={"cached": False}), Case(HEALTHY, environment={"cached": None})],
+    ),
     "noisy_host": (
         [on(*HEALTHY_PROCESSES, steal=0.08), on(*HEALTHY_PROCESSES, busy_cores=3.5)],
         [on(*HEALTHY_PROCESSES, steal=0.02), on(WRK, busy_cores=3.5)],

@@ -204,6 +204,7 @@ async def test_a_cache_answers_alike_is_bounded_and_says_that_it_is_on() -> None
         assert again == first[1:]
         assert (await client.post(MANY, json=flights)).json() == first
         assert (await client.get("/")).json()["cache"] == "on"
+        assert (await client.get("/ready")).json() == {"status": "ok", "cache": "on"}
         text = (await client.get("/metrics")).text
         assert "flight_delay_cache_hits_total 4.0" in text
         assert "flight_delay_batch_flights_sum 4.0" in text

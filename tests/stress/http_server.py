@@ -79,6 +79,8 @@ class Server:
             print("planted death", file=sys.stderr, flush=True)
             os._exit(3)
         text = b'{"delayed": false, "probability": 0.1234}'
+        if path == "/ready" and options.cached:
+            text = b'{"status": "ok", "cache": "on"}'
         writer.write(
             b"HTTP/1.1 %d Planted\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
             % (self.status(path), len(text), text)
@@ -114,6 +116,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--hang", action="store_true", help="never answer (but be ready)")
     parser.add_argument("--die-after", type=int, default=0, help="exit with code 3 after n answers")
     parser.add_argument("--start-delay", type=float, default=0, help="seconds before listening")
+    parser.add_argument("--cached", action="store_true", help="say on /ready that a cache is on")
     parser.add_argument("--talk", action="store_true", help="print the head of every request")
     parser.add_argument("--stubborn", action="store_true", help="ignore SIGTERM")
     return parser.parse_args()

@@ -50,6 +50,15 @@ def test_a_run_leaves_its_folder_and_prints_the_verdict(headwind: Headwind) -> N
     assert str(run["requests"]) in (folder / "wrk.txt").read_text()
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_reports_say_when_the_server_said_that_its_cache_is_on(headwind: Headwind, cached: bool) -> None:
+    headwind.run("run", "--command", server(*(["--cached"] if cached else [])), *QUICK)
+    assert headwind.json("environment.json")["cached"] is cached
+    codes = {finding["code"] for finding in headwind.json("run.json")["findings"]}
+    assert ("cached_answers" in codes) == cached
+    assert ("cache is on" in (headwind.left() / "report.md").read_text()) == cached
+
+
 def test_what_a_result_depends_on_is_recorded(headwind: Headwind) -> None:
     headwind.run("run", "--command", server(), *QUICK, "--warmup", "1s", "--workers", "3")
     record = headwind.json("environment.json")
