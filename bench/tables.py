@@ -16,7 +16,7 @@ _SECTION = re.compile(r"(<!-- bench:(\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL
 
 
 def section(name: str) -> str:
-    """The rows and bars of a result as Markdown, with where and when they were measured."""
+    """The rows, bars and sentences of a result as Markdown, with where and when they were measured."""
     path = RESULTS / f"{name}.json"
     if not path.exists():
         return f"Not measured yet: `python -m bench.{name}`.\n"
@@ -29,6 +29,8 @@ def section(name: str) -> str:
     parts = [where + "\n", *(table(rows) for rows in alike(result["rows"]))]
     if result.get("bars"):
         parts.append(table(result["bars"]))
+    if result.get("said"):
+        parts.append("\n".join(f"- {sentence}" for sentence in result["said"]) + "\n")
     return "\n".join(parts)
 
 
