@@ -41,13 +41,16 @@ def _rss_bytes(port: int) -> int:
 def _told(
     name: str, outcomes: Sequence[Outcome], seconds: float, rss_growth: float | None = None
 ) -> dict[str, object]:
+    """Rates count what was answered while the load was offered; what came later is in the percentiles only."""
+    end_s = min(outcome.due_s for outcome in outcomes) + seconds
+    in_time = Counter(outcome.status for outcome in outcomes if outcome.done_s <= end_s)
     good = [outcome.latency_s for outcome in outcomes if outcome.status == 200]
     refused = [outcome.latency_s for outcome in outcomes if outcome.status == 503]
     return {
         "load": name,
         "offered/s": round(len(outcomes) / seconds),
-        "answered 200/s": round(len(good) / seconds, 1),
-        "answered 503/s": round(len(refused) / seconds, 1),
+        "answered 200/s": round(in_time[200] / seconds, 1),
+        "answered 503/s": round(in_time[503] / seconds, 1),
         "other": len(outcomes) - len(good) - len(refused),
         "slowest 503 ms": round(max(refused, default=0) * 1000, 1),
         "503 p99.9 ms": round(sorted(refused)[int(len(refused) * 0.999)] * 1000, 1) if refused else 0,
@@ -70,9 +73,10 @@ def overload(seconds: float) -> tuple[list[dict[str, object]], dict[str, bool]]:
         rows.append(
             _told("half, afterwards", asyncio.run(offer(port, bodies(), CAPACITY_PER_S / 2, 3, 100)), 3)
         )
-    peak, under = float(str(rows[0]["answered 200/s"])), float(str(rows[1]["answered 200/s"]))
     bars = {
-        "goodput at 5 x capacity at least 90 % of its peak": under >= 0.9 * peak,
+        # The peak is what the model can do: no measured one can be higher.
+        "goodput at 5 x capacity at least 90 % of its peak, 1,000/s": float(str(rows[1]["answered 200/s"]))
+        >= 0.9 * CAPACITY_PER_S,
         "every other request answered 503 within 250 ms": rows[1]["other"] == 0
         and float(str(rows[1]["slowest 503 ms"])) <= LONGEST_REFUSAL_S * 1000,
         "memory flat (under 2 %)": growth < 0.02,
