@@ -1,5 +1,7 @@
 """Plain ASGI around FastAPI: the body limit, counting requests, and what these and others of their kind share."""
 
+import asyncio
+import contextlib
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,17 +9,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import too_large_response
 from service.metrics import Metrics
 
+LINGER_S = 0.5
+"""Silence after which a client whose body was refused has stopped sending. How long it may go on sending is limited by
+REQUEST_TIMEOUT_S, as for any body."""
+
 
 class Watched:
-    """`send` that remembers the status it passed on; `status` is None before an answer begins."""
+    """`send` that remembers the status it passed on, and when; both are None before an answer begins."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status: int | None = None
+        self.answered_at_s: float | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.answered_at_s = time.perf_counter()
         await self._send(message)
 
 
@@ -41,7 +49,7 @@ class BodyLimit:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         if _announced_bytes(scope) > self._max_body_bytes:
-            return await self._refuse(scope, receive, send)
+            return await self._refuse(receive, send)
         messages: list[Message] = []
         received = 0
         while True:
@@ -49,13 +57,22 @@ class BodyLimit:
             messages.append(message)
             received += len(message.get("body", b""))
             if received > self._max_body_bytes:
-                return await self._refuse(scope, receive, send)
+                return await self._refuse(receive, send)
             if not message.get("more_body", False):
                 break
         return await self._app(scope, replay(messages, receive), send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await too_large_response(self._max_body_bytes)(scope, receive, send)
+    async def _refuse(self, receive: Receive, send: Send) -> None:
+        """Answer at once, then drop what still comes until the client is done or silent: closing a connection with
+        bytes unread resets it, and a client that was still sending might never see the answer."""
+        response = too_large_response(self._max_body_bytes)
+        headers = response.raw_headers
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
+        with contextlib.suppress(TimeoutError):
+            while (await asyncio.wait_for(receive(), LINGER_S)).get("more_body", False):
+                pass
+        await send({"type": "http.response.body"})
 
 
 def _announced_bytes(scope: Scope) -> int:
@@ -80,4 +97,5 @@ class CountRequests:
         try:
             await self._app(scope, receive, watched)
         finally:
-            self._metrics.answered(watched.status or 500, 1, time.perf_counter() - begun)
+            answered_at_s = watched.answered_at_s or time.perf_counter()
+            self._metrics.answered(watched.status or 500, 1, answered_at_s - begun)

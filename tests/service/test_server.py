@@ -162,6 +162,17 @@ def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(server: Se
         assert read_response(connection).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize("size", [300_000, 3_000_000])
+def test_a_client_that_sends_all_of_a_body_over_the_limit_before_it_reads_sees_the_answer(
+    server: Server, size: int
+) -> None:
+    for _ in range(10):
+        with connected(server) as connection:
+            connection.sendall(request(b" " * size))
+            assert read_response(connection).startswith(b"HTTP/1.1 413 ")
+            assert connection.recv(1) == b""
+
+
 def test_a_killed_worker_is_replaced_and_its_slot_goes_on_counting(server: Server) -> None:
     before = server.workers()
     assert len(before) == 2
