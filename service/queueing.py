@@ -155,7 +155,8 @@ class QueuePredictor(Gatherer):
         while True:
             try:
                 pipeline = self._redis.pipeline(transaction=False)
-                pipeline.exists(self._alive).publish(wire.channel(self._asker), wire.PING)
+                pipeline.exists(self._alive)
+                pipeline.publish(wire.channel(self._asker), wire.PING)
                 self._worker_lives = bool((await pipeline.execute())[0])
                 self._assess()
             except _AWAY as error:
