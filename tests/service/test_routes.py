@@ -208,4 +208,4 @@ async def test_a_cache_answers_alike_is_bounded_and_says_that_it_is_on() -> None
         text = (await client.get("/metrics")).text
         assert "flight_delay_cache_hits_total 4.0" in text
         assert "flight_delay_batch_flights_sum 4.0" in text
-        assert 'flight_delay_requests_total{status="200"} 7.0' in text
+        assert 'flight_delay_requests_total{status="200"} 8.0' in text
