@@ -29,8 +29,9 @@ class Cable:
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        self._loop.run_until_complete(asyncio.start_server(self._join, "127.0.0.1", self.port))
+        listener = self._loop.run_until_complete(asyncio.start_server(self._join, "127.0.0.1", self.port))
         self._loop.run_forever()
+        listener.close()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         for writer in self._writers:
