@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headwind.histogram import Histogram
+from headwind.quick import quick
 from headwind.samples import Timeline
 
 SCHEMA = "headwind.run/1"
@@ -23,6 +24,7 @@ _TIMEOUTS_UNTIMED = frozenset(
 )  # no latency figure holds what was given up
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Latency:
     """A latency row as printed, in seconds; `percentiles_s` holds only what the source has, keys "50", "99.9"."""
@@ -49,6 +51,7 @@ class Latency:
         return cls(**{name: data[name] for name in cls.__slots__ if name in data})
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ThreadRate:
     """wrk's Req/Sec row: requests per second of one thread, over 100-ms windows that had a response."""
@@ -71,6 +74,7 @@ class ThreadRate:
         return cls(**{name: data[name] for name in cls.__slots__ if name in data})
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Errors:
     """Counts by kind. `timeout` answers came, but late; `status` answers had a code above 399."""
@@ -133,6 +137,7 @@ def endpoint_kind(tool: str, name: str) -> str:
     return key if key in ("scenario", "group") else "tag"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ReadWarning:
     """An oddity of the source that a reader of the numbers should know; codes are listed in docs/formats.md."""
@@ -144,6 +149,7 @@ class ReadWarning:
         return {"code": self.code, "message": self.message}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Run:
     """One load test as its source tells it."""

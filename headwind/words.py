@@ -6,11 +6,13 @@ Every function takes SI units and gives "unknown" for `None`, so that a missing 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 UNKNOWN = "unknown"
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
+@lru_cache(maxsize=4096, typed=True)
 def number(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, whole numbers in full, thousands grouped: 61.82 -> "61.8", 50000 -> "50,000"."""
     if value is None:
@@ -34,6 +36,7 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
+@lru_cache(maxsize=4096, typed=True)
 def seconds(value: float | None) -> str:
     """A duration in the unit that keeps it readable: 0.00085 -> "850 us", 0.25 -> "250 ms", 3.2 -> "3.20 s"."""
     if value is None:

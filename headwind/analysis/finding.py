@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from headwind.quick import quick
+
 Severity = Literal["critical", "warning", "info"]
 Certainty = Literal["proved", "likely", "possible"]
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One number a finding rests on: its name, its value in `unit` (SI, "1" for a count, "share" for a ratio from
@@ -24,6 +27,7 @@ class Evidence:
         return {"name": self.name, "value": self.value, "unit": self.unit, "source": self.source}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`proved` needs arithmetic that leaves no other reading, a direct counter, or a measured intervention.

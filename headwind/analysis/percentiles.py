@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from headwind.analysis import closed_loop
 from headwind.analysis.context import MAX_SLACK, Context
 from headwind.histogram import percentile_key
+from headwind.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """A quantity between `low_s` and `high_s` seconds (infinite where nothing bounds it); equal when it is known."""

@@ -58,6 +58,18 @@ RULES: tuple[Rule, ...] = (
     generator.same_host,
 )
 
+# These speak from the monitor's samples, the environment, a time line or an exact histogram only: most texts have none.
+_OF_WATCHED = (
+    resources.noise,
+    resources.resources,
+    generator.no_keepalive,
+    generator.threads_above_cores,
+    overtime.stalls,
+    overtime.course,
+    tail.two_modes,
+)
+_OF_TEXT = tuple(rule for rule in RULES if rule not in _OF_WATCHED)
+
 SEVERITY_RANK = {"critical": 0, "warning": 1, "info": 2}
 
 _OF_A_SOUND_LOAD = frozenset(
@@ -102,7 +114,7 @@ _SPEAKING = frozenset(_SAYS_ALREADY)
 def judge(context: Context) -> list[Finding]:
     """All findings about one run, what matters most first; one that only follows from another is left out."""
     found: list[Finding] = []
-    for rule in RULES:
+    for rule in RULES if _is_watched(context) else _OF_TEXT:
         found.extend(rule(context))
     if len(found) < 2:
         return found
@@ -111,6 +123,11 @@ def judge(context: Context) -> list[Finding]:
         found = [finding for finding in found if finding.code not in said]
     found.sort(key=_rank)
     return found
+
+
+def _is_watched(context: Context) -> bool:
+    run = context.run
+    return bool(context.samples or context.environment or run.timeline or run.histogram)
 
 
 def _rank(finding: Finding) -> int:

@@ -76,6 +76,8 @@ class Usage:
 
 def of(samples: Sequence[Sample], duration_s: float | None) -> Usage | None:
     """Usage between one second after the load's start and one before its end; None with fewer than three samples."""
+    if not samples:
+        return None
     end = duration_s if duration_s is not None else max((sample.t_s for sample in samples), default=0.0)
     edge = EDGE_S if end > 4 * EDGE_S else 0.0
     during = [sample for sample in samples if edge <= sample.t_s <= end - edge]
