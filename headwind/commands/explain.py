@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from headwind.analysis import context, gates
@@ -167,8 +167,9 @@ def _judged_in_parts(
     if cut is None:
         return None
     judge = Judge(document.objectives(target, objectives), target)
-    judged = parts.judged(Path(name), name, cut, judge, timeout_s)
-    return _write_parts(judged, options.output, name, target)
+    with TemporaryDirectory() as folder:
+        judged = parts.judged(Path(name), name, cut, judge, timeout_s, Path(folder))
+        return _write_parts(judged, options.output, name, target)
 
 
 def _write_parts(judged: Iterable[Part], output: str | None, source: str, target: int | None) -> int:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 
+from headwind.quick import quick
+
 # Units as wrk prints them; then the micro sign of other tools and what wrong decoding makes of it.
 _TIME_UNIT = r"(?:us|ms|s|m|h|[µμ]s|Âµs|Î¼s|┬╡s|╬╝s|[?\ufffd]s)"
 _DURATION = rf"(?:[-+]?(?:nan|inf)|[0-9]+(?:\.[0-9]+)?){_TIME_UNIT}?"
@@ -42,7 +44,7 @@ _BEFORE_URL = r"(?:[\"'`<]|\[(?=https?:))?"  # quotes, <URL>, and the text of Ma
 _COUNT = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+"  # wrk prints no commas; people who copy its figures put them in
 _COLON = r"[:\uff1a][ *_]*"  # also in bold, and as wide as a Chinese character
 _NOT_IN_WORD = r"(?<![A-Za-z0-9])"
-_PATTERNS = (
+PATTERNS = (
     _pattern(
         "header",
         "test @",
@@ -80,7 +82,8 @@ _PATTERNS = (
     _pattern(
         "requests",
         "requests in",
-        rf"(?<![\w.,-])(?P<requests>{_COUNT}) +requests in +(?P<runtime>{_DURATION})"
+        # "1 234 567", "1'234": what a language puts between thousands would leave the last group alone.
+        rf"(?<![\w.,-])(?<![0-9][ '\u2019])(?P<requests>{_COUNT}) +requests in +(?P<runtime>{_DURATION})"
         r"(?P<read>[,\uff0c] *(?P<bytes>[0-9a-z.+-]+[KMGTPk]?B) +read)?",
         before=40,
     ),
@@ -117,7 +120,7 @@ _PERCENT = _pattern(
     before=12,
 )
 _SPECTRUM_ROW = _pattern("spectrum", ".", r"(?<![\w.])[0-9]+\.[0-9]{3} +[01]\.[0-9]{6} +[0-9]+", before=400)
-_IN_TABLES = (*_PATTERNS, _PERCENT, _SPECTRUM_ROW)
+_IN_TABLES = (*PATTERNS, _PERCENT, _SPECTRUM_ROW)
 _MAY_HOLD_SEVERAL = 200  # characters of a line that may be several of wrk's whose line ends were lost
 _MAY_HOLD_MANY = 4000
 
@@ -132,6 +135,7 @@ _COLOUR = re.compile(r"(?:\x1b|\\{1,4}(?:x1[bB]|033|e|u001[bB]))?\[(?:[0-9]{1,3}
 _ESCAPED_CHARACTER = re.compile(r"\\{1,4}u([0-9A-Fa-f]{4})")
 _HTML_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?pre|/h[1-6])(?:\s[^<>]{0,200})?/?>", re.I)
 _HTML_CELL = re.compile(r"</?t[dh](?:\s[^<>]{0,200})?>", re.I)
+_NUMBER_CELL = re.compile(r"^\s*(?:<tr[^<>]{0,200}>\s*)?<(span|td)\b[^<>]{0,200}>\s*[0-9]{1,6}\s*</\1>", re.I)
 _HTML_TAG = re.compile(
     r"</?(?:a|b|i|u|em|strong|code|samp|tt|kbd|var|span|font|table|tbody|ul|ol|small|big|sub|sup|details"
     r"|summary|blockquote|center|figure|html|body)(?:\s[^<>]{0,200})?/?>",
@@ -139,6 +143,7 @@ _HTML_TAG = re.compile(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Item:
     """One recognised line of wrk: its kind, the match, and whether the text ends inside it."""
@@ -178,7 +183,7 @@ def items(line: str, number: int, place: int, *, cut: bool = False, in_table: bo
     `cut` when the text ends on it without a newline; `in_table` where a latency distribution or a spectrum is open,
     whose rows are looked for only then, and in lines that may hold several of wrk's.
     """
-    asked = _IN_TABLES if in_table else _PATTERNS
+    asked = _IN_TABLES if in_table else PATTERNS
     present = [pattern for pattern in asked if pattern.literal in line]
     if not present and "</span" not in line:  # a highlighter may put every word into one
         return
@@ -186,7 +191,7 @@ def items(line: str, number: int, place: int, *, cut: bool = False, in_table: bo
     several = len(pieces) > 1 or len(line) > _MAY_HOLD_SEVERAL
     for index, piece in enumerate(pieces):
         if several or piece is not line:
-            asked = _IN_TABLES if in_table or several else _PATTERNS
+            asked = _IN_TABLES if in_table or several else PATTERNS
             present = [pattern for pattern in asked if pattern.literal in piece]
         cut_at = len(piece) if cut and index == len(pieces) - 1 else None
         for _, kind, match in _in_order(piece, present):
@@ -207,6 +212,13 @@ def _start(found: tuple[int, str, re.Match[str]]) -> int:
     return found[0]
 
 
+def says_nothing(text: str) -> bool:
+    """Whether no line of a cleaned text is of wrk's but a command line, nor shows that a run was interrupted."""
+    return "^C" not in text and all(
+        item.kind == "command" for line in text.split("\n") for item in items(line, 0, 0)
+    )
+
+
 def is_fence(line: str) -> bool:
     """A line that only ends a code block."""
     return ("`" in line or "~" in line or "<" in line) and _FENCE.fullmatch(line) is not None
@@ -225,6 +237,8 @@ def _matches(pattern: _Pattern, piece: str) -> Iterator[tuple[int, str, re.Match
 
 def _logical(line: str) -> list[str]:
     """The lines that one physical line stands for."""
+    if "**" in line:  # a figure in bold
+        line = line.replace("**", "")
     if "[" in line:  # colours of which the log kept all but the escape character, or spelled it
         line = _COLOUR.sub("", line)
     if "\\" in line:
@@ -232,6 +246,7 @@ def _logical(line: str) -> list[str]:
         line = _ESCAPED_BREAK.sub("\n", line).replace("\\t", " ").replace('\\"', '"').replace("\\/", "/")
         line = line.replace("\\%", "%")  # LaTeX
     if "<" in line:
+        line = _NUMBER_CELL.sub("", line)
         line = _HTML_TAG.sub("", _HTML_CELL.sub(" ", _HTML_BREAK.sub("\n", line)))
     if "&" in line and ";" in line:
         import html  # only here: it loads a table of two thousand names

@@ -1,6 +1,6 @@
 """The document `headwind.run/1` of any number of runs, written as they are read, in bounded memory.
 
-Each run is judged alone; findings and gates wait in spools, because the document is one object.
+Each run is judged alone; findings and gates wait in files, because the document is one object.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
@@ -19,6 +20,7 @@ from headwind.report import document
 from headwind.run import SCHEMA, Run
 from headwind.words import number
 
+_COPIED = 2**20  # bytes at once
 BATCH = 256  # runs judged and written together: large enough to be quick, small enough to be held
 
 
@@ -35,16 +37,23 @@ def write_json(
     `spools` are two empty, seekable files that take findings and gates meanwhile.
     """
     findings, judged = spools
+    stored: list[Path] = []
     tally = Tally()
     out.write(b'{"schema":%b,"source":%b,"target":%b' % tuple(map(orjson.dumps, (SCHEMA, source, target))))
     out.write(b',"trust":[],"ruled_out":[],"runs":[')
     for part in parts:
         out.write(b",\n" + part.runs if tally.count else part.runs)
+        if part.stored:
+            stored.append(part.stored)
         _spool(findings, part.findings)
         _spool(judged, part.gates)
         tally.add(part)
     out.write(b'],"findings":[')
     _pour(findings, out)
+    for at, path in enumerate(stored):
+        out.write(b",\n" if at or findings.tell() else b"")
+        with path.open("rb") as waiting:
+            shutil.copyfileobj(waiting, out, _COPIED)
     out.write(b'],"gates":[')
     _pour(judged, out)
     out.write(
@@ -56,7 +65,10 @@ def write_json(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some runs as JSON: rows joined by commas, and what the end of the document needs to know of them."""
+    """Some runs as JSON: rows joined by commas, and what the end of the document needs to know of them.
+
+    Findings are many times as long as runs: those of a large part are in the file `stored` instead.
+    """
 
     first_index: int
     count: int
@@ -69,6 +81,7 @@ class Part:
     fastest: float
     fastest_at: str
     sources: tuple[str, ...] | None = None  # of every run, where there are several files
+    stored: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,18 @@ class Judge:
         while batch := list(islice(waiting, BATCH)):
             yield self.part(batch, count)
             count += len(batch)
+
+    def stored(self, pairs: Sequence[tuple[str, Run]], first_index: int, folder: Path) -> Part:
+        """The same of many pairs, some at a time, with their findings in a file of the folder."""
+        parts = []
+        path = folder / f"findings-{first_index}-{len(pairs)}"
+        with path.open("wb") as file:
+            for at in range(0, len(pairs), BATCH):
+                part = self.part(pairs[at : at + BATCH], first_index + at)
+                _spool(file, part.findings)
+                parts.append(replace(part, findings=b""))
+            written = file.tell() > 0
+        return replace(_joined(parts, first_index), stored=path if written else None)
 
     def part(self, pairs: Sequence[tuple[str, Run]], first_index: int) -> Part:
         """The JSON of (source, run) pairs, the first of which is run `first_index` of the document."""
@@ -114,6 +139,24 @@ class Judge:
             fastest_at=fastest[1].where if fastest else "",
             sources=tuple(name for name, _ in pairs) if self.several else None,
         )
+
+
+def _joined(parts: Sequence[Part], first_index: int) -> Part:
+    """Parts one after the other as one, without their findings."""
+    fastest = max(parts, key=lambda part: part.fastest, default=None)
+    return Part(
+        first_index=first_index,
+        count=sum(part.count for part in parts),
+        runs=b",\n".join(part.runs for part in parts),
+        findings=b"",
+        gates=b",\n".join(part.gates for part in parts if part.gates),
+        outcomes=frozenset().union(*(part.outcomes for part in parts)),
+        assumptions=next((part.assumptions for part in parts if part.assumptions), ()),
+        slowest=min((part.slowest for part in parts), default=math.inf),
+        fastest=fastest.fastest if fastest else 0.0,
+        fastest_at=fastest.fastest_at if fastest else "",
+        sources=tuple(name for part in parts for name in part.sources or ()) or None,
+    )
 
 
 def _pace(pair: tuple[float, context.Context]) -> float:
@@ -163,7 +206,7 @@ def _spool(spool: BinaryIO, rows: bytes) -> None:
 
 def _pour(spool: BinaryIO, out: BinaryIO) -> None:
     spool.seek(0)
-    shutil.copyfileobj(spool, out, 2**20)
+    shutil.copyfileobj(spool, out, _COPIED)
 
 
 def _plain(value: object) -> object:

@@ -81,13 +81,47 @@ def test_a_file_judged_in_parts_gives_the_same_document(
     [
         b"\xff\xfe" + SLOW_TEXT.encode("utf-16-le") * MANY,
         SLOW_TEXT.encode() * 10,
-        b"".join(b"wrk-1  | " + line for line in SLOW_TEXT.encode().splitlines(keepends=True)) * MANY,
+        b"".join(
+            b"wrk-1  | %bwrk-2  | %b" % (line, line) for line in SLOW_TEXT.encode().splitlines(keepends=True)
+        )
+        * MANY,
     ],
 )
 def test_a_file_that_is_not_one_report_after_another_is_not_cut(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "other.txt"
     path.write_bytes(content)
     assert parts.pieces(path) is None
+
+
+@pytest.mark.parametrize("prefix", ["", "wrk-1  | ", "> "])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}",  # without its last line: the slow text ends at Requests/sec
+        "{}Transfer/sec:      8.45KB\n\n",
+        "$ wrk -t4 -c200 -d45s --timeout 10s http://localhost:8000/v1/prediction\n{}Transfer/sec:      8.45KB\n",
+        "{}Transfer/sec:      8.45KB\n-----------\n200: 2788 responses\n",
+        "```\n{}Transfer/sec:      8.45KB\n```\nWe ran it again.\r\n",
+    ],
+)
+def test_reports_with_anything_between_are_shared_out_and_give_the_same_document(
+    form: str,
+    prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    block = "".join(prefix + line for line in form.format(SLOW_TEXT).splitlines(keepends=True))
+    path = tmp_path / "many.txt"
+    path.write_bytes(block.encode() * MANY)
+    whole = as_json([str(path)], capsys)
+    assert len(whole["runs"]) == MANY
+    monkeypatch.setattr(explain, "LARGE", 0)
+    monkeypatch.setattr(parts, "PIECE", 2**15)
+    cut = parts.pieces(path)
+    assert cut is not None
+    assert len(cut) > 10
+    assert as_json([str(path)], capsys) == whole
 
 
 def test_gates_judge_all_runs_where_the_report_shows_some(
