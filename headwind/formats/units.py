@@ -33,6 +33,7 @@ _BYTES = {
 }
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 _WITH_UNIT = re.compile(rf"({_NUMBER})\s?([A-Za-zµμ]*)")
+_WHOLE = re.compile(r"[0-9]{1,19}|[0-9]{1,3}(?:,[0-9]{3}){1,6}")
 
 
 def _split(token: str) -> tuple[str, str] | None:
@@ -77,7 +78,7 @@ def share(token: str) -> float | None:
 
 def whole(token: str) -> int | None:
     """A whole number without a unit, commas between thousands allowed; None above 2**63 (a broken counter)."""
-    if re.fullmatch(r"[0-9]{1,19}|[0-9]{1,3}(?:,[0-9]{3}){1,6}", token) is None:
+    if _WHOLE.fullmatch(token) is None:
         return None
     number = int(token.replace(",", ""))
     return number if number < 2**63 else None

@@ -6,6 +6,7 @@ can follow in one report. What stands between, before and after is not wrk's and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from headwind.formats.exact import attach_exact, parse_line
@@ -17,6 +18,9 @@ from headwind.run import Run
 _BEGINS_RUN = frozenset({"threads", "calibration", "stats", "latency"})
 _MAX_SERVICES = 64  # compose services kept apart; a log of more prefixes is not compose's
 _PATIENCE = 10_000  # lines looked at one by one after a header that nothing follows
+_URL_ALONE = re.compile(
+    r"(?:\W*|.{0,60}[|>\])] *)(https?://[^\s\"`\\]+)\s*"
+)  # an editor wrapped the header before it
 _ECHO_WIDTH = 80  # characters: a terminal's line
 _REMEMBERED = 4096  # reports kept to recognise a repetition in prose
 
@@ -30,28 +34,37 @@ class Assembler:
 
     def feed(self, number: int, line: str, *, cut: bool = False) -> list[Run]:
         """The runs that this line shows to be over."""
-        key = service(line)
-        thread = self._threads.get(key)
-        if thread is None:
-            if len(self._threads) >= _MAX_SERVICES:
-                key = None
-            thread = self._threads.setdefault(key, _Thread())
+        thread = self._thread(service(line))
         self._fed += 1
         thread.fed += 1
         thread.line(number, number - self._fed + thread.fed, line, cut=cut)
         return thread.take()
 
+    def _thread(self, source: str | None) -> _Thread:
+        thread = self._threads.get(source)
+        if thread is None:
+            if len(self._threads) >= _MAX_SERVICES:
+                source = None
+            thread = self._threads.setdefault(source, _Thread())
+        return thread
+
     def idle(self, number: int) -> bool:
         """Whether no line from `number` on can belong to a report that is open now, whatever it says."""
         return all(thread.idle(number, number - self._fed + thread.fed) for thread in self._threads.values())
 
-    def pass_report(self, keys: Iterable[tuple[str, ...]], lines: int) -> list[Run]:
-        """A report of so many lines was read elsewhere: what its header closes; its figures are remembered."""
-        thread = self._threads.setdefault(None, _Thread())
+    def pass_report(self, keys: Iterable[tuple[str, ...]], lines: int, source: str | None) -> list[Run]:
+        """A report of so many lines of a source was read elsewhere: what its header closes; its figures are
+        remembered."""
+        thread = self._thread(source)
         self._fed += lines
         thread.fed += lines
         thread.pass_report(keys)
         return thread.take()
+
+    def command_before(self, number: int, source: str | None) -> str | None:
+        """The arguments of a command line that a report of a source with its header on line `number` would take."""
+        thread = self._threads.get(source)
+        return thread.command_before(number - self._fed + thread.fed) if thread else None
 
     def close(self, last_line: int) -> list[Run]:
         """The runs that were still open at the end of the text, whose last line had that number."""
@@ -92,7 +105,9 @@ class _Thread:
             self._last_content = number
         if draft is None:
             return
-        if is_fence(line) and (draft.has_results or draft.has_threads):
+        if draft.url == "" and not draft.has_threads and (wrapped := _URL_ALONE.fullmatch(line)):
+            draft.url, draft.place, draft.last_line = wrapped[1], place, number
+        elif is_fence(line) and (draft.has_results or draft.has_threads):
             self._finish()
         elif line.lstrip().startswith("^C") and draft.has_header and not draft.has_totals:
             draft.interrupted = True
@@ -103,7 +118,7 @@ class _Thread:
         if (
             draft
             and near
-            and draft.has_header
+            and draft.header_alone
             and not draft.has_threads
             and self._last_content <= draft.last_line
         ):
@@ -124,6 +139,7 @@ class _Thread:
         if self._draft or self._held:
             self._hold_or_finish()
             self._flush_held()
+        self._command = None
         self._remember(keys)
 
     def take(self) -> list[Run]:
@@ -166,9 +182,12 @@ class _Thread:
             fresh.command = self._take_command(item.place)
 
     def _begin_with_header(self, item: Item) -> None:
+        if item.kind == "making" and not _is_alone(item):
+            return  # other tools make requests, too
         self._hold_or_finish()
         self._draft = Draft(item.line, item.line, item.place, has_header=True, url=item.text("url"))
         self._draft.command = self._take_command(item.place)
+        self._draft.header_alone = _is_alone(item)
         if item.kind == "header":
             self._draft.planned = item.match["planned"]
         else:
@@ -176,14 +195,18 @@ class _Thread:
 
     def _take_command(self, place: int) -> str | None:
         """The arguments of a command line close before a report that begins; each belongs to one report."""
-        command, self._command = self._command, None
+        arguments, self._command = self.command_before(place), None
+        return arguments
+
+    def command_before(self, place: int) -> str | None:
+        command = self._command
         return command[1] if command and place - command[0] <= MAX_GAP else None
 
     def _hold_or_finish(self) -> None:
         """A header came. One before it that has nothing behind may be one of several URLs of the same run."""
         draft = self._draft
         if draft and _is_only_header(draft):
-            if not draft.foreign:
+            if not draft.foreign and draft.header_alone:
                 self._held.append(draft)
             self._draft = None
         self._finish()
@@ -246,9 +269,19 @@ class _Thread:
             del self._seen[next(iter(self._seen))]
 
 
+def _is_alone(item: Item) -> bool:
+    """Whether a header with an address is all that its line says, behind a prefix or a quotation mark or before the
+    line that wrk prints next; in a sentence or a script it is not."""
+    text, start, end = item.match.string, item.match.start(), item.match.end()
+    after = text[end : end + _ECHO_WIDTH]
+    goes_on = re.search(r"[A-Za-z]", after) and not re.match(r"\W*[0-9]+ threads? and", after)
+    in_words = re.search(r"[A-Za-z,] $", text[max(0, start - 2) : start])
+    return not in_words and not goes_on and re.match(r"[\w\[*]+[\w.\-]*[:./]", item.match["url"]) is not None
+
+
 def _is_run(draft: Draft) -> bool:
     """Whether enough came to be a report of wrk, and not a sentence that mentions one of its lines."""
-    if draft.has_header and draft.has_threads:
+    if draft.has_header and draft.has_threads and (draft.has_results or draft.header_alone):
         return True
     # Totals alone are no run: other tools and scripts print them too. Nor is the head of a table that has no rows.
     return bool(draft.calibrations or draft.latency or draft.rate)

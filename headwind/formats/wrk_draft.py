@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headwind.formats.wrk_lines import Item
@@ -36,6 +38,7 @@ class Draft:
     threads: str | None = None
     connections: str | None = None
     has_header: bool = False
+    header_alone: bool = False  # nothing else stands on the header's line
     has_threads: bool = False
     has_stats: bool = False
     columns: tuple[str, ...] = STATS_COLUMNS
@@ -137,7 +140,8 @@ def add(draft: Draft, item: Item) -> bool:
 
 def _threads(draft: Draft, item: Item) -> bool:
     draft.has_threads = True
-    draft.threads = item.text("threads")
+    # At the very beginning of a text a number may lack its first digits.
+    draft.threads = None if item.line == 1 and item.match.start() == 0 else item.text("threads")
     draft.connections = item.text("connections")
     return True
 
@@ -175,8 +179,19 @@ def _is_row(draft: Draft, item: Item, tokens: list[str]) -> bool:
     if not draft.has_stats:
         # Other tools print four durations in a row (plow: min, mean, deviation, max); wrk's last column is a share.
         last = len(draft.columns) - 1
-        return len(tokens) > last and tokens[last].endswith("%")
+        if len(tokens) <= last or not tokens[last].endswith("%"):
+            return False
+        return draft.has_header or _is_of_wrk(item, tokens)
     return len(tokens) >= len(draft.columns) - 1 or item.cut_at is not None
+
+
+def _is_of_wrk(item: Item, tokens: Sequence[str]) -> bool:
+    """Whether a row stands for itself, as wrk prints it: no words of a sentence around it, two decimals in it."""
+    text, start = item.match.string, item.match.start()
+    in_words = re.search(r"[A-Za-z] $", text[max(0, start - 2) : start])
+    return not in_words and all(
+        "nan" in token or re.search(r"\.[0-9]{2}(?![0-9])", token) for token in tokens
+    )
 
 
 def _rate(draft: Draft, item: Item) -> bool:

@@ -15,11 +15,12 @@ from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, ReadWarning, Ru
 SLOWEST_IN_DEFAULT_TIMEOUT_S = WRK_DEFAULT_TIMEOUT_S + 0.005  # Max is printed with two decimals
 IMPOSSIBLE_S = 1e9  # some 30 years: a clock that stepped back during the run prints 2**64 microseconds
 _CUT_MEAN = re.compile(r"[0-9]{4}\.[0-9]{2}m")
-_RATE = re.compile(r"[0-9]+\.[0-9]{2}")
+_RATE = re.compile(r"[0-9]{1,18}\.[0-9]{2}")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kKMGTP]?)B")
-_URL_END = "\"'`,\\>"
+_URL_END = "\"'`,\\>$"  # $: `cat -A` ends lines with it
 _MICRO = re.compile(r"(?:Â[µ]|Î¼|┬╡|╬╝|[?\ufffd])s$")
 _KINDS = ("connect", "read", "write", "timeout")
+_KIND = re.compile(r"\b(connect|read|write|timeout)[ \t]+(-?[0-9]+)")
 
 
 @dataclass(slots=True)
@@ -49,6 +50,13 @@ def finish(draft: Draft) -> Run:
         requests is not None and draft.has_per_second and (rate_printed or draft.per_second in _NOT_FINITE)
     )
     latency = _latency(draft, note)
+    if duration_s is not None and latency and latency.max_s and latency.max_s > 1.02 * duration_s + 0.2:
+        duration_s, clock_broke = None, True
+        note(
+            "impossible_duration",
+            f"An answer took {latency.max_s:g} s, longer than the run time of {draft.runtime}: the clock stepped back"
+            " during the run, so its rates mean nothing and are left out.",
+        )
     errors = _errors(draft, complete, note)
     run = Run(
         tool="wrk2" if is_wrk2 else "wrk",
@@ -164,6 +172,12 @@ def _latency(draft: Draft, note: Notes) -> Latency | None:
     rows = _percentiles(draft.distributions.get("recorded", {}), note)
     tokens = dict(zip(draft.columns, draft.latency or (), strict=False))
     share = tokens.pop("+/-", None)
+    if (
+        len(draft.latency or ()) < len(draft.columns)
+        and tokens
+        and next(reversed(tokens.values())).endswith("m")
+    ):
+        tokens.popitem()  # the line ends in the row: "10.00m" may have been "10.00ms"
     if draft.latency and len(tokens) >= 3 and _is_nothing(list(tokens.values())):
         note(
             "nothing_recorded",
@@ -264,10 +278,12 @@ def _errors(draft: Draft, complete: bool, note: Notes) -> Errors:
     """Counts as printed; a kind is 0 where its line is missing and would have come before a line that is there."""
     socket_zero = 0 if complete or (draft.has_totals and draft.has_status) else None
     counts: dict[str, int | None] = dict.fromkeys(_KINDS, socket_zero if draft.socket is None else None)
-    for kind in _KINDS if draft.socket is not None else ():
-        match = re.search(rf"\b{kind}[ \t]+(-?[0-9]+)", draft.socket or "")
-        if match and not (draft.socket_cut and match.end() == len(draft.socket or "")):
-            counts[kind] = _count(match[1], note)
+    told: dict[str, re.Match[str]] = {}
+    for match in _KIND.finditer(draft.socket or ""):
+        told.setdefault(match[1], match)
+    for kind, match in told.items():
+        if not (draft.socket_cut and match.end() == len(match.string)):
+            counts[kind] = _count(match[2], note)
     status = _count(draft.status, note) if draft.status else None
     if not draft.has_status and complete:
         status = 0
