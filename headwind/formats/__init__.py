@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from headwind.errors import UnreadableError, UsageError
 from headwind.formats import registry, wrk
+from headwind.formats.bare import bare
 from headwind.formats.exact import attach_all, attach_exact
 from headwind.formats.sound import sound
 from headwind.formats.source import (
@@ -23,14 +24,16 @@ from headwind.formats.source import (
     read_at_most,
     whole_lines,
 )
+from headwind.formats.sources import put_apart
 from headwind.formats.text import clean, decode
-from headwind.run import Run
+from headwind.run import Errors, Latency, Run
 
 __all__ = ["HELD_AT_ONCE", "STDIN", "attach_exact", "read_part", "read_path", "read_text"]
 
 HELD_AT_ONCE = 2**23  # bytes of a text that is held whole
 REREAD_AT_MOST = 2**25  # bytes of a longer one without a wrk run that are searched for other tools
 _WRK_LIKE = ("wrk", "wrk2")
+_AS_IT_IS = frozenset({"headwind", "wrk"})  # these look through what stands around a text by themselves
 
 
 def read_text(
@@ -42,16 +45,71 @@ def read_text(
     runs' `timeout_s` and `late_threshold_s`. Raises UsageError for a tool that nobody reads.
     """
     text = clean(text)
+    if (apart := put_apart(text)) is not None:
+        runs = _read(apart[0], source, tool, timeout_s)
+        return sorted((_of_lines(run, apart[1]) for run in runs), key=_first_line)
+    return _read(text, source, tool, timeout_s)
+
+
+def _read(text: str, source: str, tool: str | None, timeout_s: float | None) -> list[Run]:
+    candidates = _candidates(text, tool)
+    unwrapped = None
+    if not set(candidates) <= _AS_IT_IS or "&#" in text:
+        unwrapped = bare(text)
+        if unwrapped is not None and tool is None:
+            candidates = registry.hinted(f"{text}\n{unwrapped.text}")
     found: list[Run] = []
-    for name in _candidates(text, tool):
-        module = registry.load(name)
-        if tool is None and not module.recognises(text):
-            continue
+    for name in candidates:
+        read = _told_by(name, text, source, asked=tool is not None)
+        if unwrapped is not None and name not in _AS_IT_IS:
+            again = _told_by(name, unwrapped.text, source, asked=tool is not None)
+            read = max([_of_lines(run, unwrapped.numbers) for run in again], read, key=_how_much)
         taken = _Taken(found)
-        read = module.read(text, source) if name == "wrk" else map(sound, module.read(text, source))
         found += [run for run in read if not taken.overlaps(run)]
-    found.sort(key=lambda run: run.lines or (0, 0))
+    found.sort(key=_first_line)
     return [_as_told(run, tool, timeout_s) for run in found]
+
+
+def _of_lines(run: Run, numbers: Sequence[int]) -> Run:
+    """The run of lines that stand elsewhere in the whole text: `numbers` has the place of each, from 1."""
+    if run.lines is None:
+        return run
+    own = [numbers[min(max(line, 1), len(numbers)) - 1] for line in run.lines]
+    return replace(run, lines=(min(own), max(own)))
+
+
+def _first_line(run: Run) -> tuple[int, int]:
+    return run.lines or (0, 0)
+
+
+def _told_by(name: str, text: str, source: str, *, asked: bool) -> list[Run]:
+    """The runs that a tool's reader finds; none where it does not know the text, unless it was asked for."""
+    module = registry.load(name)
+    if not asked and not module.recognises(text):
+        return []
+    runs = module.read(text, source)
+    return runs if name in _AS_IT_IS else [sound(run) for run in runs if _says_anything(run)]
+
+
+def _says_anything(run: Run) -> bool:
+    """Whether a run has a figure of its load: the schema of a document and a page about it have its words alone."""
+    figures = (
+        *(run.requests, run.requests_per_s, run.duration_s, run.planned_duration_s),
+        *(run.latency, run.status_codes, run.timeline),
+    )
+    told = any(figure is not None and figure != Latency() for figure in figures)
+    return told or run.errors != Errors() or bool(run.endpoints)
+
+
+def _how_much(runs: Sequence[Run]) -> tuple[int, int, int]:
+    """How much was read: whole runs, runs, and figures."""
+    return sum(run.complete for run in runs), len(runs), sum(_figures(run.to_json()) for run in runs)
+
+
+def _figures(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return sum(_figures(inner) for name, inner in value.items() if name != "warnings")
+    return sum(map(_figures, value)) if isinstance(value, list) else value is not None
 
 
 def read_path(path: str | Path, *, tool: str | None = None, timeout_s: float | None = None) -> Iterator[Run]:
