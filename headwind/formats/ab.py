@@ -63,8 +63,22 @@ def recognises(text: str) -> bool:
 def read(text: str, source: str) -> list[Run]:
     """The runs of ab in the text."""
     readable = plain(text)
-    found = (_from_text(block, readable) for block in _runs(readable))
-    return [run for run in found if run is not None]
+    found: list[Run] = []
+    for block in _runs(readable):
+        run = _from_text(block, readable)
+        explained = first(block, "banner") is None and any(_repeats(run, other) for other in found)
+        if run is not None and not explained:
+            found.append(run)
+    return found
+
+
+def _repeats(run: Run | None, other: Run) -> bool:
+    """Whether lines say nothing but what a report before them said: they explain it."""
+    if run is None:
+        return False
+    figures = ("requests", "requests_per_s", "duration_s", "connections")
+    told = [(getattr(run, name), getattr(other, name)) for name in figures]
+    return all(mine is None or mine == its for mine, its in told)
 
 
 def _runs(text: str) -> Iterator[list[Field]]:
@@ -92,19 +106,22 @@ def _from_text(block: list[Field], text: str) -> Run | None:
         return _aborted(block)
     transferred = _count(block, "transferred")
     transfer = first(block, "transfer")
+    errors = _errors(block)
+    # With -r a request whose answer could not be received counts as complete, and its time as a latency.
+    answered = None if complete is None else max(0, complete - _kinds(block).get("Receive", 0))
     run = Run(
         tool="ab",
         url=_url(block),
         lines=(block[0].line, _last_line(block, text)),
         complete=complete is not None and rate is not None,
         connections=_count(block, "concurrency"),
-        requests=complete,
+        requests=answered,
         duration_s=taken,
         requests_per_s=rate,
         bytes_read=None if transferred is None else float(transferred),
         bytes_per_s=_kilobytes(transfer),
-        latency=_latency(block, text),
-        errors=_errors(block),
+        latency=None if complete and answered == 0 else _latency(block, text),
+        errors=errors,
     )
     if not run.complete:
         run = run.warn("cut", "Parts of ab's report are missing here; what they would say is null.")
@@ -206,16 +223,21 @@ def _milliseconds(value: float | None) -> float | None:
     return None if value is None else seconds(f"{value!r}ms")
 
 
+def _kinds(block: list[Field]) -> dict[str, int]:
+    breakdown = first(block, "breakdown")
+    return {name: int(count) for name, count in _BREAKDOWN.findall(breakdown.rest)} if breakdown else {}
+
+
 def _errors(block: list[Field]) -> Errors:
     failed = _count(block, "failed")
     if failed is None or first(block, "transferred") is None:
         return Errors()
-    breakdown = first(block, "breakdown")
-    kinds = {name: int(count) for name, count in _BREAKDOWN.findall(breakdown.rest)} if breakdown else {}
+    kinds = _kinds(block)
     known = failed == 0 or bool(kinds)
     return Errors(
         connect=kinds.get("Connect", 0) if known else None,
-        read=kinds.get("Receive", 0) + kinds.get("Exceptions", 0) if known else None,
+        # A connection that could not be made is an exception, and once more an answer that was not received.
+        read=max(kinds.get("Receive", 0), kinds.get("Exceptions", 0)) if known else None,
         write=_count(block, "write") or 0,
         timeout=0,
         status=_count(block, "non_2xx") if first(block, "non_2xx") else 0,
@@ -235,6 +257,11 @@ def _warned(run: Run, block: list[Field]) -> Run:
     if run.errors.status:
         run = run.warn(
             "non_2xx_includes_redirects", "ab's Non-2xx responses, here under status, count 3xx as well."
+        )
+    if run.latency is not None and run.errors.read:
+        run = run.warn(
+            "unanswered_in_latency",
+            f"ab's latencies and its rate count the {run.errors.read} requests without an answer too.",
         )
     if run.latency is not None:
         run = run.warn("whole_milliseconds", "ab prints latencies in whole milliseconds.")

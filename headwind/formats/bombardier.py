@@ -13,7 +13,7 @@ from typing import Any
 
 from headwind.formats.causes import errors_of, warn_unknown
 from headwind.formats.documents import Document, amount, documents, mapping, string, whole
-from headwind.formats.fields import Field, first, following, labels, read_blocks
+from headwind.formats.fields import Field, first, following, is_cut_minute, labels, read_blocks
 from headwind.formats.golang import duration
 from headwind.formats.text import safe_url
 from headwind.formats.units import size
@@ -28,7 +28,7 @@ _LABELS = labels(
         "no_rate": r"There wasn't enough data to compute statistics for requests",
         "latency": r"Latency(?=\s+[0-9])",
         "no_latency": r"There wasn't enough data to compute statistics for latencies",
-        "distribution": r"Latency Distribution",
+        "distribution": r"Latency Distribution(?! \([1-5]xx\))",  # of all answers; others follow by status
         "codes": r"HTTP codes:",
         "classes": r"1xx -",
         "others": r"others -",
@@ -126,6 +126,8 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     complete = len(classes) == 5 and others is not None and rates is not None
     messages, message_lines = _messages(block, text)
     errors, unknown = _errors(classes, messages, others) if complete else (Errors(), 0)
+    if first(block, "throughput") is None and sum(count for _, count in messages) != others:
+        errors, unknown = Errors(status=errors.status), 0  # the list of errors may go on, or follow
     last = block[-1].line + (message_lines if block[-1].name == "errors" else 0)
     run = Run(
         tool="bombardier",
@@ -153,7 +155,7 @@ def _latency(block: list[Field], text: str) -> Latency:
     percentiles: dict[str, float] = {}
     for line in following(text, distribution, 12) if distribution else ():
         match = _PERCENTILE.match(line)
-        value = duration(match[2]) if match else None
+        value = duration(match[2]) if match and not is_cut_minute(text, line) else None
         if match is None or value is None:
             break
         percentiles[percentile_key(float(match[1]))] = value
@@ -177,6 +179,8 @@ def _errors(
     """Errors have a message each and are counted among `others`; `others` beyond them have no known kind."""
     errors, unknown = errors_of(messages, classes["4"] + classes["5"])
     rest = (others or 0) - sum(count for _, count in messages)
+    if rest > 0 and not messages:
+        return Errors(read=others, status=errors.status), 0  # of which kinds they are is not said
     if rest > 0:
         more, _ = errors_of([*messages, ("", rest)], errors.status)
         return more, unknown + rest
@@ -185,6 +189,11 @@ def _errors(
 
 def _warned(run: Run, unknown: int, both_ways: float | None) -> Run:
     run = warn_unknown(run, unknown)
+    if run.errors.read and run.errors.connect is None:
+        run = run.warn(
+            "errors_not_split",
+            f"bombardier counts {run.errors.read} requests without an answer together, here under read.",
+        )
     if run.requests_per_s is not None:
         run = run.warn(
             "rate_is_mean_of_samples",

@@ -28,12 +28,14 @@ _KINDS = (
         re.compile(r"\bread\b|reset|\bEOF\b|closed|hang ?up|aborted|malformed|unexpected|body|empty", re.I),
     ),
 )
+# Its words say nothing of what happened: "https://tls.example.com/timeout".
+_ADDRESS = re.compile(r"\"[^\"]{0,2000}://[^\"]{0,2000}\"|\([a-z]+://[^\s()]*\)|[a-z]+://\S+")
 _STATUS = re.compile(r"[1-9][0-9]{2}")
 
 
 def cause(message: str) -> str | None:
     """The kind of a client's error message; None where it fits none."""
-    message = message[:2000]
+    message = _ADDRESS.sub(" ", message[:2000])
     return next((kind for kind, pattern in _KINDS if pattern.search(message)), None)
 
 

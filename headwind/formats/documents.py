@@ -20,9 +20,16 @@ _SCALAR = re.compile(
 )
 # What container engines, quotes and comments put before each line.
 _PREFIX = re.compile(r"^(?:[\w./\-]{1,60}[ \t]*\|[ \t]?|[ \t]*(?:>|#|//|\*)[ \t]?)", re.M)
+_COMMENT = re.compile(
+    r'"(?:[^"\\\n]|\\.)*"|//[^\n]*'
+)  # a string, which may hold two slashes, or what people explain
+_TRAILING_COMMA = re.compile(r",(?=[ \t\n]*[}\]])")
 # A document that fails here was cut: inside a string, a number or a word, or between two.
 _LAST_WORD = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*\\?|[\w.+\-]*)\s*')
 _DEPTH = 12
+_WINDOW = 4096  # characters tried first
+_LONGEST_WORD = 12  # of what JSON has outside strings: `-Infinity`, the end of a number, an escape
+_ATTEMPT = 100  # characters that could be read in the time that a failed attempt takes at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,17 @@ def documents(text: str, wanted: Predicate) -> list[Document]:
         found = list(_scan(text, wanted))
     if not found and _PREFIX.search(text):
         found = list(_scan(_PREFIX.sub("", text), wanted))
+    if not found and "//" in text:
+        found = list(_scan(_TRAILING_COMMA.sub("", _COMMENT.sub(_without_comment, text)), wanted))
+    if not found and '""' in text:  # a cell of a CSV file
+        found = list(_scan(text.replace('""', '"'), wanted))
     if not found and '\\"' in text:
         found = list(_scan(text.replace('\\"', '"').replace("\\n", "  ").replace("\\t", "  "), wanted))
     return found
+
+
+def _without_comment(match: re.Match[str]) -> str:
+    return match[0] if match[0].startswith('"') else ""
 
 
 def _scan(text: str, wanted: Predicate) -> Iterator[Document]:
@@ -60,16 +75,16 @@ def _scan(text: str, wanted: Predicate) -> Iterator[Document]:
     while budget > 0 and (match := _OPENING.search(text, position)) is not None:
         start = match.start()
         try:
-            value, end = _DECODER.raw_decode(text, start)
+            value, end = _decoded(text, start)
         except json.JSONDecodeError as error:
-            budget -= max(error.pos - start, 1)
+            budget -= error.pos + _ATTEMPT
             # The text ended inside the object: what is there may still be a run's beginning.
-            if cut_at is None and _LAST_WORD.fullmatch(text, error.pos):
+            if cut_at is None and _LAST_WORD.fullmatch(text, start + error.pos):
                 cut_at = start
             position = start + 1
             continue
         except (RecursionError, ValueError):
-            budget -= len(text) - start
+            budget -= _WINDOW
             position = start + 1
             continue
         line += text.count("\n", counted, start)
@@ -80,6 +95,26 @@ def _scan(text: str, wanted: Predicate) -> Iterator[Document]:
         counted, position = start, end
     if cut_at is not None:
         yield from _beginning(text, cut_at, wanted)
+
+
+def _decoded(text: str, start: int) -> tuple[Any, int]:
+    """The value that begins at `start`, and where it ends. Raises as `json` does, with places counted from `start`.
+
+    Tried on a part of the text that grows while it ends inside the value: an error of `json` counts the lines before
+    it, which over a whole text of things that are no JSON takes quadratic time.
+    """
+    window = _WINDOW
+    while True:
+        part = text[start : start + window]
+        try:
+            value, end = _DECODER.raw_decode(part)
+        except json.JSONDecodeError as error:
+            inside = error.pos >= len(part) - _LONGEST_WORD or error.msg.startswith("Unterminated")
+            if len(part) < window or not inside:
+                raise
+            window *= 8
+            continue
+        return value, start + end
 
 
 def _beginning(text: str, start: int, wanted: Predicate) -> Iterator[Document]:
@@ -160,7 +195,7 @@ def amount(value: Any) -> float | None:
 def whole(value: Any) -> int | None:
     """A count: a whole number that is not negative."""
     found = amount(value)
-    return int(found) if found is not None and found == int(found) else None
+    return int(found) if found is not None and found < 2**63 and found == int(found) else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -157,6 +157,11 @@ def following(text: str, field: Field, limit: int = 200) -> Iterator[str]:
         start = end + 1
 
 
+def is_cut_minute(text: str, line: str) -> bool:
+    """Whether the text ends in a line whose last unit may have lost its end: "6.10m" of "6.10ms"."""
+    return line.endswith("m") and text.endswith(line)
+
+
 def first(block: Iterable[Field], name: str) -> Field | None:
     """The first field of that name."""
     return next((field for field in block if field.name == name), None)

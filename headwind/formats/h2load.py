@@ -67,12 +67,12 @@ def _from_text(block: list[Field]) -> Run | None:
         planned_duration_s=float(timed[0][1]) if timed else None,
         threads=len(clients) if whole_start else None,
         connections=sum(clients) if whole_start else None,
-        requests=counts.get("done"),
+        requests=_answered(counts),
         duration_s=seconds(words[0]) if words else None,
         requests_per_s=amount(words[1]) if len(words) > 1 else None,
         bytes_read=_bytes(first(block, "traffic")),
         bytes_per_s=size(words[3].removesuffix("/s")) if len(words) > 3 else None,
-        latency=_latency(block) if counts.get("done") != 0 else None,
+        latency=_latency(block) if _answered(counts) != 0 else None,
         errors=_errors(counts, codes),
     )
     run = replace(run, complete=run.requests is not None and run.requests_per_s is not None)
@@ -94,6 +94,14 @@ def _counts(field: Field | None) -> dict[str, int]:
     if field.cut and not {"timeout", "5xx"} & found.keys():
         return {}
     return found
+
+
+def _answered(counts: dict[str, int]) -> int | None:
+    """Requests with an answer. "done" counts streams that ended without one too, and in some versions those that were
+    never sent."""
+    if not {"succeeded", "failed", "errored"} <= counts.keys():
+        return None
+    return max(0, counts["succeeded"] + counts["failed"] - counts["errored"])
 
 
 def _bytes(field: Field | None) -> float | None:

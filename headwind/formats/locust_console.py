@@ -17,10 +17,11 @@ from headwind.run import Run
 _STATS = re.compile(r"(?:Type\s+)?Name\s+# reqs\s+# fails\b[^\n]*req/s")
 _PERCENTILES = re.compile(r"(?:Type\s+)?Name\s+(?:# reqs\s+)?50%\s[^\n]*100%")
 _RULE = re.compile(r"[^\w]*-{3,}[-|+ ]*\s*")
-# "# reqs  # fails | Avg Min Max Med | req/s failures/s"; the bar moved over the years and failures/s came with 0.14.
+# "# reqs  # fails | Avg Min Max Med | req/s failures/s"; the bar moved over the years, failures/s came with 0.14, and
+# before 0.13 the total had no times.
 _NUMBERS = re.compile(
     r"^(?P<name>.*?\S)\s+(?P<requests>[0-9]{1,15})\s+(?P<failures>[0-9]{1,15})\((?P<share>[0-9.]+)%\)[\s|]+"
-    r"(?P<mean>[0-9]+)[\s|]+(?P<min>[0-9]+)[\s|]+(?P<max>[0-9]+)[\s|]+(?P<median>[0-9]+)[\s|]+(?P<rate>[0-9.]+)"
+    r"(?:(?P<mean>[0-9]+)[\s|]+(?P<min>[0-9]+)[\s|]+(?P<max>[0-9]+)[\s|]+(?P<median>[0-9]+)[\s|]+)?(?P<rate>[0-9.]+)"
     r"(?:\s+(?P<failing>[0-9.]+))?[\s\\\"',]*$"
 )
 _METHOD = re.compile(r"(\S{1,20})\s+(\S.*)")
@@ -135,6 +136,11 @@ def _stats_row(line: str, typed: bool) -> Row | None:
         return None
     method, name = _method(match["name"], typed)
     requests = whole(match["requests"])
+    if match["mean"] is None:
+        untimed = Row(
+            name, requests=requests, failures=whole(match["failures"]), requests_per_s=amount(match["rate"])
+        )
+        return untimed if untimed.is_total and not method else None
     return Row(
         name=name,
         method=method,

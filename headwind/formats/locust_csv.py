@@ -35,11 +35,14 @@ _COLUMNS = {
     "total min response time": "min",
     "max response time": "max",
     "total max response time": "max",
+    "median response time": "median",
+    "total median response time": "median",
     "average content size": "size",
     "total average content size": "size",
     "timestamp": "time",
 }
 _HEADER = re.compile(r"^.*(?:Request Count|# requests)\"?[,;\t].*$", re.M | re.I)
+_FIRST = re.compile(r"\"?(?:Timestamp|Type|Method|Name)\"?[,;\t]", re.I)
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 _LONGEST_GAP_S = 3600
 
@@ -75,8 +78,8 @@ def _tables(text: str) -> Iterator[_Table]:
     line, counted = 1, 0
     for match, end in zip(headers, [*(match.start() for match in headers[1:]), len(text)], strict=True):
         header = match[0]
-        places = [header.find(title) for title in ("Type", "Method", "Timestamp", "Name", '"')]
-        mark = min((place for place in places if place >= 0), default=0)
+        first = _FIRST.search(header)
+        mark = first.start() if first else 0
         prefix, header = header[:mark], header[mark:]
         delimiter = max(",;\t", key=header.count)
         names = next(csv.reader([header], delimiter=delimiter), [])
@@ -99,7 +102,7 @@ def _fill(table: _Table, rest: str, prefix: str, delimiter: str) -> None:
                 continue  # every other line is empty where Windows wrote the file
             if len(cells) != len(table.columns):
                 break
-            table.rows.append(dict(zip(table.columns, cells, strict=True)))
+            table.rows.append(dict(zip(table.columns, map(str.strip, cells), strict=True)))
             table.last = table.line + reader.line_num
     except csv.Error:
         pass
@@ -131,7 +134,7 @@ def _row(cells: Mapping[str, str]) -> Row:
         value = _milliseconds(cell)
         if match and value is not None:
             row.percentiles_s[percentile_key(float(match[1]))] = value
-    median = _milliseconds(cells.get("Median Response Time", cells.get("Total Median Response Time")))
+    median = _milliseconds(cells.get("median"))
     if median is not None:
         row.percentiles_s.setdefault("50", median)
     return row

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from headwind.formats.text import safe_name, safe_url
 from headwind.run import Run
 
+LARGEST = 2.0**63  # no counter of a load tool holds more, and no reader of JSON need take it
+
 
 def sound(run: Run) -> Run:
-    """The run with its strings made safe and without numbers that cannot be (negative, infinite), which are told.
+    """The run with its strings made safe and without numbers that cannot be (negative, too large), which are told.
 
     wrk's reader checks its few values itself; this is for formats in which anything may stand anywhere.
     """
@@ -21,10 +23,12 @@ def sound(run: Run) -> Run:
     if cleaned == data and not dropped:
         return run
     kept = Run.from_json(cleaned)
+    if kept.requests is None and kept.complete:
+        kept = replace(kept, complete=False)
     if dropped:
         kept = kept.warn(
             "impossible_value",
-            f"Negative or infinite values were left out: {', '.join(sorted(set(dropped))[:5])}.",
+            f"Negative or impossibly large values were left out: {', '.join(sorted(set(dropped))[:5])}.",
         )
     return kept
 
@@ -39,7 +43,7 @@ def _cleaned(value: Any, name: str, dropped: list[str]) -> Any:
         return [_cleaned(inner, name, dropped) for inner in value]
     if isinstance(value, str):
         return safe_url(value) if name == "url" else safe_name(value)
-    if isinstance(value, float | int) and not (math.isfinite(value) and value >= 0):
+    if isinstance(value, float | int) and not (0 <= value < LARGEST):
         dropped.append(name)
         return None
     return value

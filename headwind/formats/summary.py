@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from headwind.formats.causes import bad_status, cause
 from headwind.formats.documents import amount
-from headwind.formats.fields import Field, blocks, fields, first, following, labels
+from headwind.formats.fields import Field, blocks, fields, first, following, is_cut_minute, labels
 from headwind.formats.units import seconds
 from headwind.histogram import percentile_key
 
@@ -36,12 +36,24 @@ _LABELS = labels(
 _PERCENTILE = re.compile(r"[^0-9]*([0-9]{1,3}(?:\.[0-9]+)?)% in ([0-9.]+) ([a-z\u00b5\u03bc]+)")
 _CODE = re.compile(r"[^\[]*\[([1-9][0-9]{2})\]\s+([0-9]{1,18}) resp")
 _ERROR = re.compile(r"[^\[]*\[([0-9]{1,18})\]\s+(\S.*)")
+_EARLY_CODES = 15  # lines that the status codes of early versions take before the histogram
 Block = Sequence[Field]
 
 
 def summaries(text: str) -> Iterator[Block]:
     """The labelled lines of each summary in a `plain` text."""
-    return blocks(fields(text, _LABELS), _LABELS, gap=40)
+    waiting: list[Field] = []
+    for block in blocks(fields(text, _LABELS), _LABELS, gap=40):
+        # boom, and hey up to 0.1.1, print the status codes before the histogram.
+        goes_on = block[0].name == "histogram" and waiting and waiting[-1].name == "codes"
+        if goes_on and block[0].line - waiting[-1].line <= _EARLY_CODES:
+            waiting += block
+            continue
+        if waiting:
+            yield waiting
+        waiting = list(block)
+    if waiting:
+        yield waiting
 
 
 def time(block: Block, name: str) -> float | None:
@@ -65,7 +77,7 @@ def percentiles(block: Block, text: str) -> dict[str, float]:
         match = _PERCENTILE.match(line)
         if match is None and "% in NaN" not in line:
             break
-        value = seconds(match[2] + match[3]) if match else None
+        value = seconds(match[2] + match[3]) if match and not is_cut_minute(text, line) else None
         if match is not None and value is not None and float(match[1]) > 0:  # "0%": hey had too few requests
             found[percentile_key(float(match[1]))] = value
     return found

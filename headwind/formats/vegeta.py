@@ -35,6 +35,8 @@ _LABELS = labels(
 )
 _ROW = re.compile(r"([^\]\n]*)\][ \t]*(.*)")
 _CODE = re.compile(r"([0-9]{1,3}):([0-9]{1,18})")
+_PROMPT = re.compile(r"```|~~~|[\w.@~/:\-\[\] ]{0,60}[$#%>](?:\s|$)|\*/")
+_WORD = re.compile(r"[A-Za-z]{3}")  # a bracket or a quotation mark alone is what stands around the report
 _JSON_KEY = re.compile(r"([0-9]+(?:\.[0-9]+)?)th")
 
 
@@ -113,6 +115,7 @@ def _from_text(block: Sequence[Field], text: str) -> Run | None:
         return None
     lasted = rows.get("duration", {})
     # "[total, rate]" and "[total, rate, throughput]"; the durations are "[total, attack, wait]".
+    rated = len(totals) > 1 and None not in totals[:2]
     run = Run(
         tool="vegeta",
         lines=(block[0].line, block[-1].line + len(messages)),
@@ -130,13 +133,14 @@ def _from_text(block: Sequence[Field], text: str) -> Run | None:
                 if value is not None and amount(name) is not None
             },
         )
-        if times
+        if times and totals[:1] != [0]
         else None,
         errors=_errors(codes, messages, complete=codes is not None),
         status_codes=None if codes is None else status_codes(codes),
-        complete=len(totals) > 1 and None not in totals[:2],
+        complete=rated and "latencies" in rows and "codes" in rows,
     )
-    if not run.complete:
+    # Before 6.0 no rate was printed.
+    if not run.complete and not (list(rows.get("requests", ())) == ["total"] and codes is not None):
         run = run.warn("cut", "Parts of vegeta's report are missing here; what they would say is null.")
     return _warned(run, totals[2] if len(totals) > 2 else None, messages)
 
@@ -171,9 +175,13 @@ def _error_set(block: Sequence[Field], text: str) -> list[str]:
     messages: list[str] = []
     for line in following(text, field):
         message = line.strip()
-        if not message or message.startswith(("```", "~~~", "$", "#", "%")) or _LABELS.search(message):
+        if not message or _PROMPT.match(message) or _LABELS.search(message):
             break
-        messages.append(message)
+        if text.endswith(line) and cause(message) not in ("connect", "timeout"):
+            message += "…"  # what is missing could name another kind
+            messages.append("…")
+        if _WORD.search(message):
+            messages.append(message.rstrip("\"',\\"))
     return messages
 
 

@@ -112,7 +112,7 @@ def assert_sound(run: Run) -> None:
             )
         elif isinstance(value, (int, float)):
             assert math.isfinite(value), f"{name}: {value}"
-            assert value >= 0, f"{name}: {value}"
+            assert 0 <= value < 2**63, f"{name}: {value}"
     assert Run.from_json(json.loads(json.dumps(data, allow_nan=False))) == run
     assert not re.search(r"(?:^|://)user:secret@", run.url or "")
 

@@ -46,7 +46,7 @@ def ab_text(rng: random.Random) -> Printed:
     return Printed(
         text,
         {
-            "requests": (done, 0),
+            "requests": (max(0, done - receive), 0),
             "requests_per_s": (rate, 0.01),
             "duration_s": (taken, 0.001),
             "connections": (connections, 0),
@@ -60,7 +60,7 @@ def ab_text(rng: random.Random) -> Printed:
             "max_s": (lat[9] / 1e3, 0),
         },
         {str(p): (v / 1e3, 0) for p, v in percentiles.items()},
-        {"connect": connect, "read": receive + other, "status": non_2xx, "timeout": 0, "write": 0},
+        {"connect": connect, "read": max(receive, other), "status": non_2xx, "timeout": 0, "write": 0},
         None,
         {"whole_milliseconds"}
         | ({"length_differs"} if length else set())
