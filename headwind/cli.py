@@ -57,6 +57,11 @@ def parser(chosen: str | None) -> argparse.ArgumentParser:
     return whole
 
 
+def _shown(message: str) -> str:
+    """A message without control characters: the name of a file may hold a terminal's escapes."""
+    return "".join(sign for sign in message if sign.isprintable() or sign in "\n\t")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns its exit code. Every expected failure is one sentence on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -68,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except HeadwindError as error:
-        print(f"headwind: {error}", file=sys.stderr)
+        print(f"headwind: {_shown(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("headwind: interrupted.", file=sys.stderr)

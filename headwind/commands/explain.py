@@ -17,6 +17,7 @@ from headwind.analysis import context, gates
 from headwind.analysis.lateness import with_late_threshold
 from headwind.commands.inputs import STDIN, Input, duration, objectives_file, open_input
 from headwind.errors import UsageError
+from headwind.formats.source import is_file
 from headwind.formats.text import decode
 from headwind.report import document
 from headwind.run import Run
@@ -158,7 +159,7 @@ def _judged_in_parts(
         and options.hdr is None
         and options.tool in (None, "wrk")
     )
-    if not plain or not Path(name).is_file() or Path(name).stat().st_size < LARGE:
+    if not plain or not is_file(name) or Path(name).stat().st_size < LARGE:
         return None
     from headwind.commands import parts
     from headwind.report.stream import Judge

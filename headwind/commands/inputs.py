@@ -11,6 +11,7 @@ from typing import Any
 from headwind.analysis import gates
 from headwind.errors import UnreadableError, UsageError
 from headwind.formats import read_path
+from headwind.formats.source import is_folder
 from headwind.formats.units import seconds
 from headwind.run import Run
 from headwind.samples import Sample
@@ -34,7 +35,7 @@ def open_input(name: str, *, tool: str | None = None, timeout_s: float | None = 
         return Input("<stdin>", read_path(STDIN, tool=tool, timeout_s=timeout_s))
     path = Path(name)
     runs = read_path(path, tool=tool, timeout_s=timeout_s)
-    if not path.is_dir():
+    if not is_folder(path):
         return Input(name, runs)
     return Input(name, runs, _samples(path / "samples.jsonl"), _environment(path / "environment.json"))
 

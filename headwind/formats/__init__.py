@@ -88,7 +88,7 @@ def _told_by(name: str, text: str, source: str, *, asked: bool) -> list[Run]:
     if not asked and not module.recognises(text):
         return []
     runs = module.read(text, source)
-    return runs if name in _AS_IT_IS else [sound(run) for run in runs if _says_anything(run)]
+    return runs if name == "wrk" else [sound(run) for run in runs if _says_anything(run)]
 
 
 def _says_anything(run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,9 @@ from headwind.formats.text import safe_name, safe_url
 from headwind.run import Run
 
 LARGEST = 2.0**63  # no counter of a load tool holds more, and no reader of JSON need take it
+
+
+_FIGURE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,9})?")  # the name of a percentile, or a status code
 
 
 def sound(run: Run) -> Run:
@@ -35,12 +39,18 @@ def sound(run: Run) -> Run:
 
 def _cleaned(value: Any, name: str, dropped: list[str]) -> Any:
     if isinstance(value, Mapping):
-        parts = {safe_name(key): _cleaned(inner, key, dropped) for key, inner in value.items()}
+        parts = {safe_name(str(key)): _cleaned(inner, str(key), dropped) for key, inner in value.items()}
         # A mapping of figures (percentiles, status codes) has no place for a null.
-        figures = name in ("percentiles_s", "status_codes")
-        return {key: inner for key, inner in parts.items() if inner is not None} if figures else parts
+        if name not in ("percentiles_s", "status_codes"):
+            return parts
+        return {key: inner for key, inner in parts.items() if inner is not None and _FIGURE.fullmatch(key)}
     if isinstance(value, list):
-        return [_cleaned(inner, name, dropped) for inner in value]
+        items = [_cleaned(inner, name, dropped) for inner in value]
+        return (
+            None
+            if name == "lines" and not all(isinstance(item, int) and item > 0 for item in items)
+            else items
+        )
     if isinstance(value, str):
         return safe_url(value) if name == "url" else safe_name(value)
     if isinstance(value, float | int) and not (0 <= value < LARGEST):

@@ -28,6 +28,11 @@ def is_folder(path: str | Path) -> bool:
     return str(path) != STDIN and os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether the path is a regular file; False for what no system takes as a path."""
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+
+
 def read_at_most(handle: BinaryIO, size: int) -> bytes:
     """Up to `size` bytes, waiting for them on a pipe."""
     parts = []
@@ -107,6 +112,8 @@ def folder_parts(folder: Path) -> tuple[Path, ...]:
 
 def exact_lines(folder: Path) -> list[dict[str, object]]:
     """The objects of a folder's `exact.jsonl`; half a last line (a crash) and anything else unreadable is left out."""
+    if not (folder / EXACT).is_file():
+        return []  # or a pipe, for which one would wait
     try:
         lines = (folder / EXACT).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -122,4 +129,5 @@ def _sentence(path: str | Path, error: OSError | ValueError) -> str:
         errno.EISDIR: "is a folder.",
         errno.ENXIO: "is no file that can be read.",
     }
-    return f"{path} {reasons.get(number or 0, f'cannot be read: {error}.')}"
+    why = error.strerror if isinstance(error, OSError) else error
+    return f"{path} {reasons.get(number or 0, f'cannot be read: {why}.')}"

@@ -121,14 +121,13 @@ def _plain(match: re.Match[str], text: str, number: int) -> Report | None:
     if (
         header is None
         or "0.00" in (mean, rate, p50, p75, p90, p99)
-        or max_s > SLOWEST_IN_DEFAULT_TIMEOUT_S
+        or max_s > min(SLOWEST_IN_DEFAULT_TIMEOUT_S, duration_s)
         or not duration_s
         or not totals_agree(count, duration_s, requests_per_s)
     ):
         return None
     clean, planned_s, shortest_s, warnings = header
-    end = match.end()
-    lines = text.count("\n", match.start(), end)
+    lines = text.count("\n", match.start(), match.end())
     errors = _errors(connect, read_errors, write, timeout, status) if connect or status else _NO_ERRORS
     ranks = _percentiles(p50, p50_unit, p75, p75_unit, p90, p90_unit, p99, p99_unit) if p50 else {}
     run = Run(
@@ -157,7 +156,7 @@ def _plain(match: re.Match[str], text: str, number: int) -> Report | None:
         warnings=warnings,
     )
     row = (mean + mean_unit, stdev + stdev_unit, top + top_unit, within + "%")
-    return run, end, lines, (row, (requests, runtime + runtime_unit, f"{read}{read_k}B"))
+    return run, match.end(), lines, (row, (requests, runtime + runtime_unit, f"{read}{read_k}B"))
 
 
 def prefixed_report(text: str, start: int, number: int, command: str | None = None) -> Report | None:

@@ -43,20 +43,13 @@ def finish(draft: Draft) -> Run:
     command = understood(draft)
     is_wrk2 = command.rate_per_s is not None or _is_wrk2(draft)
     requests = units.whole(draft.requests) if draft.requests else None
-    duration_s = _duration(draft.runtime, note)
+    latency = _latency(draft, note)
+    duration_s = _duration(draft.runtime, latency.max_s if latency else None, note)
     clock_broke = any(warning.code == "impossible_duration" for warning in note.warnings)
     rate_printed = draft.per_second is not None and _RATE.fullmatch(draft.per_second) is not None
     complete = (
         requests is not None and draft.has_per_second and (rate_printed or draft.per_second in _NOT_FINITE)
     )
-    latency = _latency(draft, note)
-    if duration_s is not None and latency and latency.max_s and latency.max_s > 1.02 * duration_s + 0.2:
-        duration_s, clock_broke = None, True
-        note(
-            "impossible_duration",
-            f"An answer took {latency.max_s:g} s, longer than the run time of {draft.runtime}: the clock stepped back"
-            " during the run, so its rates mean nothing and are left out.",
-        )
     errors = _errors(draft, complete, note)
     run = Run(
         tool="wrk2" if is_wrk2 else "wrk",
@@ -149,7 +142,7 @@ def _seconds(token: str, note: Notes, *, is_mean: bool = False) -> float | None:
     return value
 
 
-def _duration(token: str | None, note: Notes) -> float | None:
+def _duration(token: str | None, slowest_s: float | None, note: Notes) -> float | None:
     if token is None:
         return None
     duration_s = units.seconds(token)
@@ -158,6 +151,13 @@ def _duration(token: str | None, note: Notes) -> float | None:
             "impossible_duration",
             f"The run time of {token} is impossible: the clock stepped back during the run, so its rates mean nothing"
             " and are left out.",
+        )
+        return None
+    if duration_s is not None and slowest_s is not None and slowest_s > 1.02 * duration_s + 0.2:
+        note(
+            "impossible_duration",
+            f"An answer took {slowest_s:g} s, longer than the run time of {token}: the clock stepped back during the"
+            " run, so its rates mean nothing and are left out.",
         )
         return None
     return duration_s
