@@ -1,7 +1,7 @@
 """A million damaged outputs of every tool: nothing raises but the reader's own errors, nothing unsound comes out.
 
-`python -m bench.soak_fuzz [--inputs N] [--seed S]` runs on all cores. A failing input is printed with the seed that
-makes it again, and its text is kept under `reports/fuzz/`.
+`python -m bench.soak_fuzz [--inputs N] [--seed S]` runs on all cores and writes `bench/results/fuzz.json`. A failing
+input is printed with the seed that makes it again, and its text is kept under `reports/fuzz/`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+from bench.common import record
 from tests.formats.mutations import check, mutated, seeds
 
 BATCH = 2000
@@ -29,29 +30,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     batches = -(-options.inputs // BATCH)
-    began, done, runs, failures = time.monotonic(), 0, 0, 0
+    began, done, runs, failures, slowest_s = time.monotonic(), 0, 0, 0, 0.0
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         waiting = [pool.submit(batch, options.seed * 1_000_000 + number) for number in range(batches)]
         for future in as_completed(waiting):
-            found, failed = future.result()
+            found, failed, longest_s = future.result()
             done, runs, failures = done + BATCH, runs + found, failures + failed
+            slowest_s = max(slowest_s, longest_s)
             if done % (BATCH * 25) == 0:
                 print(
                     f"{done:,} inputs, {runs:,} runs read, {failures} failures", file=sys.stderr, flush=True
                 )
     took_s = time.monotonic() - began
+    row = {
+        "inputs": done,
+        "runs read": runs,
+        "failures": failures,
+        "longest of an input s": round(slowest_s, 3),
+    }
+    record("fuzz", [row], seed=options.seed, seconds=round(took_s))
     print(
         f"fuzz: {done:,} damaged outputs in {took_s:.0f} s, {runs:,} runs read from them, {failures} failures"
     )
     return 1 if failures else 0
 
 
-def batch(seed: int) -> tuple[int, int]:
-    """`BATCH` inputs from one seed: (runs read, failures)."""
+def batch(seed: int) -> tuple[int, int, float]:
+    """`BATCH` inputs from one seed: (runs read, failures, the longest processor time of an input)."""
     random_, whole = random.Random(seed), seeds()
-    runs = failures = 0
+    runs, failures, longest_s = 0, 0, 0.0
     for number in range(BATCH):
         text = mutated(random_.choice(whole), whole, random_)
+        began = time.process_time()
         try:
             runs += check(text)
         except Exception:
@@ -62,7 +72,8 @@ def batch(seed: int) -> tuple[int, int]:
             print(
                 f"input {number} of seed {seed}, kept as {kept}:\n{traceback.format_exc()}", file=sys.stderr
             )
-    return runs, failures
+        longest_s = max(longest_s, time.process_time() - began)
+    return runs, failures, longest_s
 
 
 if __name__ == "__main__":

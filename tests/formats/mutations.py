@@ -41,6 +41,27 @@ TOKENS = (
 )  # fmt: skip
 
 
+# What a mutation puts around every line.
+WRAPS = (
+    *(
+        "2026-03-05T12:34:01.{at:07d}Z {line}",
+        "[2026-03-05T12:34:01.123Z] {line}",
+        "{at}:{line}",
+        "{at:6d}\t{line}",
+    ),
+    *(
+        "INFO:root:{line}",
+        "> {line}",
+        '        "{line}",',
+        "{line}\\",
+        "{line}<br>",
+        "{line}\n",
+        "| {line} |",
+    ),
+    *('{{"log":"{line}\\n","stream":"stdout"}}', "-{line}", "[pod/{at}] {line}", "<p>{line}</p>"),
+)
+
+
 def seeds() -> list[str]:
     """Whole outputs of every tool that is read."""
     plain = Report(**_COMMON, duration_s=45, runtime_us=45_100_000, errors=(0, 0, 0, 613), status=3)
@@ -63,7 +84,7 @@ def mutated(text: str, others: list[str], random_: random.Random) -> str:
     for _ in range(random_.randint(1, 6)):
         at = random_.randrange(len(text) + 1)
         end = min(len(text), at + random_.choice((1, 1, 2, 5, 20, 200)))
-        match random_.randrange(9):
+        match random_.randrange(11):
             case 0:
                 text = text[:at] + text[end:]
             case 1:
@@ -86,6 +107,16 @@ def mutated(text: str, others: list[str], random_: random.Random) -> str:
                 text = "\n".join(lines)
             case 8:
                 text = re.sub(r"\d+", lambda _: str(random_.choice((0, 1, 7, 10**9, 10**30))), text, count=3)
+            case 9:
+                form = random_.choice(WRAPS)
+                text = "\n".join(
+                    form.format(at=number, line=line) for number, line in enumerate(text.split("\n"))
+                )
+            case 10:
+                text = "\n".join(
+                    f"s{random_.choice('12')}  | {line}"
+                    for line in (f"{text}\n{random_.choice(others)}").split("\n")
+                )
     return text[:200_000]
 
 
