@@ -18,6 +18,6 @@ def quick(frozen: type[Value]) -> type[Value]:
         (one.name, one.type, field(default=one.default, default_factory=one.default_factory))
         for one in fields(frozen)  # type: ignore[arg-type]
     ]
-    frozen.__init__ = make_dataclass(frozen.__name__, rows).__init__  # type: ignore[misc]
+    type.__setattr__(frozen, "__init__", vars(make_dataclass(frozen.__name__, rows))["__init__"])
     del frozen.__setattr__, frozen.__delattr__
     return frozen

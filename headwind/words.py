@@ -6,13 +6,23 @@ Every function takes SI units and gives "unknown" for `None`, so that a missing 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar, cast
+
+_Said = TypeVar("_Said", bound=Callable[..., str])
+
+
+def _remembered(function: _Said) -> _Said:
+    """The same figure is said several times in a report, and a million of reports say many figures."""
+    return cast(_Said, lru_cache(maxsize=4096, typed=True)(function))
+
 
 UNKNOWN = "unknown"
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-@lru_cache(maxsize=4096, typed=True)
+@_remembered
 def number(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, whole numbers in full, thousands grouped: 61.82 -> "61.8", 50000 -> "50,000"."""
     if value is None:
@@ -36,7 +46,7 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{decimals}f}"
 
 
-@lru_cache(maxsize=4096, typed=True)
+@_remembered
 def seconds(value: float | None) -> str:
     """A duration in the unit that keeps it readable: 0.00085 -> "850 us", 0.25 -> "250 ms", 3.2 -> "3.20 s"."""
     if value is None:

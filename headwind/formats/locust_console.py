@@ -14,8 +14,8 @@ from headwind.formats.units import seconds
 from headwind.histogram import percentile_key
 from headwind.run import Run
 
-_STATS = re.compile(r"(?:Type\s+)?Name\s+# reqs\s+# fails\b[^\n]*req/s")
-_PERCENTILES = re.compile(r"(?:Type\s+)?Name\s+(?:# reqs\s+)?50%\s[^\n]*100%")
+_STATS = re.compile(r"(?:Type\s+)?Name\s+# reqs\s+# fails\b[^\n]{0,300}req/s")
+_PERCENTILES = re.compile(r"(?:Type\s+)?Name\s+(?:# reqs\s+)?50%\s[^\n]{0,300}100%")
 _RULE = re.compile(r"[^\w]*-{3,}[-|+ ]*\s*")
 # "# reqs  # fails | Avg Min Max Med | req/s failures/s"; the bar moved over the years, failures/s came with 0.14, and
 # before 0.13 the total had no times.

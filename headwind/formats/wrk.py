@@ -18,7 +18,7 @@ from headwind.run import Latency, Run
 _EXACT = "headwind.wrk/1"
 _REFERENCE = re.compile(r"&#([xX][0-9a-fA-F]{1,6}|[0-9]{1,7});")
 _NEAR = 90  # characters: as long as a prefix may be that all lines of a report have
-_TELLING = re.compile(r"wrk2?[^\n]*?[\s>](?:-R|--rate|-T|--timeout)")
+_TELLING = re.compile(r"wrk2?[^\n]{0,400}?[\s>](?:-R|--rate|-T|--timeout)")
 
 
 def recognises(text: str) -> bool:
