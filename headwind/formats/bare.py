@@ -43,13 +43,14 @@ class _Wrap:
     aside. `same`: in the same words; `counts`: with a number that grows by one from line to line."""
 
     shape: re.Pattern[str]
+    anywhere: re.Pattern[str]  # the same at the beginning of any line of a text
     least: int = 3
     same: bool = False
     counts: bool = False
 
 
 def _wrap(shape: str, *, least: int = 3, same: bool = False, counts: bool = False) -> _Wrap:
-    return _Wrap(re.compile(shape), least, same, counts)
+    return _Wrap(re.compile(shape), re.compile(f"^(?:{shape})", re.M), least, same, counts)
 
 
 _WRAPS = (
@@ -72,7 +73,7 @@ _WRAPS = (
 )
 # What stands around each of several lines: the same sign before and behind it, or one behind it.
 _IN_QUOTES = re.compile(
-    r"[ \t]*-? *(?P<sign>[\"'`])(?P<inner>[^\"'`]*(?:\\.[^\"'`]*)*?)(?:\\r)?(?:\\n)?(?P=sign) *[,+]? *"
+    r"[ \t]*-? *(?P<sign>[\"'`])(?P<inner>[^\"'`\\]*(?:\\.[^\"'`\\]*)*?)(?:\\r)?(?:\\n)?(?P=sign) *[,+]? *"
 )
 _IN_TICKS = re.compile(r"[ \t]*(?:[\-*] )?`(?P<inner>[^`]*)`[ \t]*[,;]?")
 _IN_RECORD = re.compile(
@@ -101,6 +102,7 @@ _LABEL = re.compile(
 _LEAST_JOINED = 5
 _LONGEST_OF_ONE = 120  # characters of a line that is one of a tool's
 _ROUNDS = 3  # a quoted CI log of a container has three wraps around a line
+_MOST_EMPTY = 2  # lines that were empty before, one after the other
 _SPACINGS = (3, 2)
 _LEAST_SPACED = 6  # lines with text, each followed by an empty one
 
@@ -123,8 +125,11 @@ def bare(text: str) -> Bare | None:
         before = lines
         for frame in (_IN_BOX, _IN_QUOTES, _IN_TICKS, _BEFORE_SIGN):
             lines = _unframed(lines, frame)
+        joined = "\n".join([line for _, line in lines])
         for wrap in _WRAPS:
-            lines = _without(lines, wrap)
+            taken = _without(lines, joined, wrap)
+            if taken is not lines:
+                lines, joined = taken, "\n".join([line for _, line in taken])
         if lines is before:
             break
     lines = [part for line in _single_spaced(lines) for part in _apart(line)]
@@ -167,8 +172,10 @@ def _character(match: re.Match[str]) -> str:
     return "\v"
 
 
-def _without(lines: list[Line], wrap: _Wrap) -> list[Line]:
-    """The lines without a wrap, where enough of them one after the other have it."""
+def _without(lines: list[Line], text: str, wrap: _Wrap) -> list[Line]:
+    """The lines without a wrap, where enough of them one after the other have it; `text` is all of them."""
+    if sum(1 for _ in wrap.anywhere.finditer(text)) < wrap.least:
+        return lines
     match = wrap.shape.match
     found = [match(line) for _, line in lines]
     if sum(one is not None for one in found) < wrap.least:
@@ -251,8 +258,11 @@ def _single_spaced(lines: list[Line]) -> list[Line]:
 
 def _spaced_until(lines: Sequence[Line], at: int, step: int) -> int:
     """Where a text ends of which only every so many-th line says anything; 0 where too few do."""
-    end, having = at, 0
+    end, having, empty = at, 0, 0
     while end + step <= len(lines) and not any(line.strip() for _, line in lines[end + 1 : end + step]):
-        having += bool(lines[end][1].strip())
+        says = bool(lines[end][1].strip())
+        having, empty = having + says, 0 if says else empty + 1
+        if empty > _MOST_EMPTY:
+            break
         end += step
     return end if having >= _LEAST_SPACED else 0

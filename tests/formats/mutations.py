@@ -41,6 +41,8 @@ TOKENS = (
 )  # fmt: skip
 
 
+LONGEST_S = 2.0  # of processor time, for a text of at most 200,000 characters
+
 # What a mutation puts around every line.
 WRAPS = (
     *(
@@ -125,9 +127,14 @@ def check(text: str) -> int:
 
     Raises AssertionError where a run holds what no run may, or where reading took more than two seconds.
     """
-    began = time.process_time()
+    began = time.perf_counter()
     runs = read_text(text, "fuzz")
-    assert time.process_time() - began < 2.0, "reading took too long"
+    if (
+        time.perf_counter() - began > LONGEST_S
+    ):  # or the machine had other things to do; its clock is slow to ask
+        began = time.process_time()
+        read_text(text, "fuzz")
+        assert time.process_time() - began < LONGEST_S, "reading took too long"
     for run in runs:
         assert_sound(run)
     return len(runs)
