@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from headwind.formats.causes import errors_of, warn_unknown
@@ -123,9 +124,9 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     row = "1xx -" + class_field.rest if class_field else ""
     classes = {name: int(count) for name, count in _CLASS.findall(row)}
     others = whole(others_field.word(0)) if others_field else None
-    complete = len(classes) == 5 and others is not None and rates is not None
+    counted = len(classes) == 5 and others is not None
     messages, message_lines = _messages(block, text)
-    errors, unknown = _errors(classes, messages, others) if complete else (Errors(), 0)
+    errors, unknown = _errors(classes, messages, others) if counted else (Errors(), 0)
     if first(block, "throughput") is None and sum(count for _, count in messages) != others:
         errors, unknown = Errors(status=errors.status), 0  # the list of errors may go on, or follow
     last = block[-1].line + (message_lines if block[-1].name == "errors" else 0)
@@ -133,15 +134,15 @@ def _from_text(block: list[Field], text: str) -> Run | None:
         tool="bombardier",
         url=safe_url(begun[1]) if begun else None,
         lines=(block[0].line, last),
-        complete=complete,
+        complete=counted and rates is not None,
         planned_duration_s=duration(begun[2].lower()) if begun and begun[2] else None,
         connections=int(begun[4]) if begun and len(begun[4]) < 10 else None,
-        requests=sum(classes.values()) if complete else None,
+        requests=sum(classes.values()) if counted else None,
         requests_per_s=amount(rates.word(0)) if rates else None,
         latency=_latency(block, text) if times else None,
         errors=errors,
     )
-    if not run.complete:
+    if not counted or (rates is None and first(block, "no_rate") is None):
         run = run.warn("cut", "Parts of bombardier's report are missing here; what they would say is null.")
     throughput = first(block, "throughput")
     both = size(throughput.word(0).removesuffix("/s")) if throughput else None
@@ -189,6 +190,16 @@ def _errors(
 
 def _warned(run: Run, unknown: int, both_ways: float | None) -> Run:
     run = warn_unknown(run, unknown)
+    unanswered = sum(
+        filter(None, (run.errors.connect, run.errors.read, run.errors.write, run.errors.timeout))
+    )
+    if run.requests == 0:
+        run = replace(run, latency=None)
+    if unanswered:
+        run = run.warn(
+            "unanswered_in_latency",
+            f"bombardier's rate and latencies count the {unanswered} requests without an answer too.",
+        )
     if run.errors.read and run.errors.connect is None:
         run = run.warn(
             "errors_not_split",

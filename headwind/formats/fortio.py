@@ -103,7 +103,9 @@ def _from_json(document: Document) -> Run:
         duration_s=None if lasted is None or lasted < _SHORTEST_NS else round(lasted / 1e9, 9),
         bytes_read=amount(sizes.get("Sum")),
         requests_per_s=rate,
-        latency=Latency(
+        latency=None
+        if whole(times.get("Count")) == 0
+        else Latency(
             mean_s=amount(times.get("Avg")),
             stdev_s=amount(times.get("StdDev")),
             max_s=amount(times.get("Max")),

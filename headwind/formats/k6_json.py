@@ -62,7 +62,7 @@ def _put(summary: k6.Summary, base: str, tags: str, values: Mapping[str, Any]) -
         part.requests, part.requests_per_s = whole(values.get("count")), amount(values.get("rate"))
     elif base == k6.FAILED and k6.passes(values):
         # The rate counts failures: a "pass" is a request that failed.
-        summary.part(tags).failed = whole(values.get("passes"))
+        _put_failed(summary, summary.part(tags), values)
     elif base == k6.DURATION:
         summary.part(tags).times_s = {
             stat: seconds / 1e3
@@ -78,6 +78,15 @@ def _put(summary: k6.Summary, base: str, tags: str, values: Mapping[str, Any]) -
         passed, failed = whole(values.get("passes")), whole(values.get("fails"))
         if passed is not None and failed is not None:
             summary.checks = passed, failed
+
+
+def _put_failed(summary: k6.Summary, part: k6.Part, values: Mapping[str, Any]) -> None:
+    passed, failed = whole(values.get("passes")), whole(values.get("fails"))
+    share = amount(values.get("value", values.get("rate")))
+    part.failed = passed
+    if passed is not None and failed is not None:
+        part.failed, contradiction = k6.failed_of((passed, failed), share, None)
+        summary.contradictions += [contradiction] if contradiction else []
 
 
 def _crossed(name: str, metric: Mapping[str, Any]) -> list[str]:

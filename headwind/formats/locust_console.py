@@ -24,6 +24,7 @@ _NUMBERS = re.compile(
     r"(?:(?P<mean>[0-9]+)[\s|]+(?P<min>[0-9]+)[\s|]+(?P<max>[0-9]+)[\s|]+(?P<median>[0-9]+)[\s|]+)?(?P<rate>[0-9.]+)"
     r"(?:\s+(?P<failing>[0-9.]+))?[\s\\\"',]*$"
 )
+_DIGITS = str.maketrans("123456789", "000000000")
 _METHOD = re.compile(r"(\S{1,20})\s+(\S.*)")
 _BETWEEN = 40  # lines between the final table and its percentiles: messages of the shutdown
 
@@ -93,6 +94,7 @@ def _fill(table: _Table, lines: Sequence[str], number: int, heading: re.Match[st
     """The rows after a heading; returns the number of the line after them. Two rules frame the rows, the total is
     below the second."""
     start, titles = heading.start(), heading[0]
+    frame = heading.string[:start].translate(_DIGITS)
     typed = titles.startswith("Type")
     columns = (
         [percentile_key(float(cell)) for cell in re.findall(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", titles)]
@@ -102,7 +104,11 @@ def _fill(table: _Table, lines: Sequence[str], number: int, heading: re.Match[st
     counts_first = table.percentiles and titles.find("# reqs") < titles.find("50%") and "# reqs" in titles
     rules = 0
     while number < len(lines):
-        line = lines[number][start:] if len(lines[number]) > start else lines[number].strip()
+        line = lines[number]
+        if (
+            line[:start].translate(_DIGITS) == frame
+        ):  # what is glued to the heading alone stands before no row
+            line = line[start:]
         if _RULE.fullmatch(line):
             rules += 1
         else:

@@ -90,7 +90,7 @@ def _from_json(document: Document) -> Run:
         duration_s=None if attack is None or wait is None else round((attack + wait) / 1e9, 9),
         bytes_read=amount(mapping(report.get("bytes_in")).get("total")),
         requests_per_s=number(report.get("rate")),
-        latency=latency,
+        latency=latency if whole(report.get("requests")) != 0 else None,
         errors=_errors(codes, messages, complete=document.complete),
         status_codes=None if codes is None else status_codes(codes),
     )

@@ -111,6 +111,9 @@ PATTERNS = (
     _pattern("exact", "headwind.wrk/1", r"headwind\.wrk/1 +(?P<exact>\{[^\n]*)"),
     _pattern("command", "wrk", r"(?<![\w.-])wrk2? +(?P<arguments>-[^\n]*?)(?=Running [0-9]|$)", before=1),
     _pattern("foreign", "goroutine(s)", r"goroutine\(s\) running"),
+    _pattern(
+        "foreign", "connections", r"^\W*[0-9]+ connections(?: with [0-9]+ pipelining factor)?\W*$"
+    ),  # autocannon
 )
 # These two look like much else, so they are asked only where a table is open.
 _PERCENT = _pattern(
