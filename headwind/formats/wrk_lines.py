@@ -112,7 +112,7 @@ PATTERNS = (
     _pattern("command", "wrk", r"(?<![\w.-])wrk2? +(?P<arguments>-[^\n]*?)(?=Running [0-9]|$)", before=1),
     _pattern("foreign", "goroutine(s)", r"goroutine\(s\) running"),
     _pattern(
-        "foreign", "connections", r"^\W*[0-9]+ connections(?: with [0-9]+ pipelining factor)?\W*$"
+        "foreign", "connections", r"^\W*[0-9]+ connections(?: with [0-9]+ pipelining factor)?\W*$", before=40
     ),  # autocannon
 )
 # These two look like much else, so they are asked only where a table is open.

@@ -166,3 +166,31 @@ def test_a_count_that_no_counter_holds_is_left_out() -> None:
     )
     run = only_run(text, "ab")
     assert (run.requests, run.complete) == (None, False)
+
+
+def test_bombardier_with_nothing_but_refused_connections_has_no_latency() -> None:
+    text = (
+        "Bombarding http://127.0.0.1:1 with 20000 request(s) using 5 connection(s)\n"
+        "Statistics        Avg      Stdev        Max\n  Reqs/sec     20000.00     100.00   21000.00\n"
+        "  Latency      200.00us    20.00us     5.00ms\n  HTTP codes:\n"
+        "    1xx - 0, 2xx - 0, 3xx - 0, 4xx - 0, 5xx - 0\n    others - 20000\n  Errors:\n"
+        "    dial tcp 127.0.0.1:1: connect: connection refused - 20000\n  Throughput:   0.00MB/s\n"
+    )
+    run = only_run(text, "bombardier")
+    assert (run.requests, run.latency, run.errors.connect) == (0, None, 20000)
+    assert "unanswered_in_latency" in {warning.code for warning in run.warnings}
+
+
+def test_autocannon_cut_behind_its_connections_is_no_wrk() -> None:
+    text = '{"stdout": "Running 10s test @ http://localhost:3000\\n100 connections with 10 pipelining factor\\n\\n'
+    assert all(run.tool == "autocannon" for run in read_text(text, "test"))
+
+
+def test_k6s_failures_that_contradict_their_share_are_left_out() -> None:
+    text = (
+        '{"metrics": {"http_reqs": {"count": 2940, "rate": 97.8}, "http_req_duration": {"avg": 1, "max": 2},'
+        ' "http_req_failed": {"passes": 2934, "fails": 6, "value": 0.002}}}'
+    )
+    run = only_run(text, "k6")
+    assert run.errors.status is None
+    assert "contradiction" in {warning.code for warning in run.warnings}
