@@ -154,11 +154,8 @@ class Facts:
         """X x S: requests in service at once, by Little's law, if each takes as long as it does alone."""
         return self.rate_per_s * self.mean_service_s if self.mean_service_s else None
 
-    def stream(self, kind: str) -> list[float]:
-        """Latencies of the independent stream under the full load, the first second left out."""
-        return latencies_s(self.late_answers(kind))
-
     def late_answers(self, kind: str) -> list[Answer]:
+        """Of the independent stream under the full load, the first second left out."""
         rows = [row for row in self.full.answers if row.kind == kind]
         began = min((row.sent_s for row in rows), default=0.0)
         return [row for row in rows if row.sent_s - began >= 1.0]
@@ -284,12 +281,19 @@ class Facts:
     def cpu_limited(self) -> bool:
         """The CPU that the server can use is used up: its interpreters, or its cores."""
         cores = min(self.counters.server_cpus, self.counters.cpu_quota or self.counters.server_cpus)
-        if self.server_cores >= 0.88 * cores or self.full_helpers:
+        if self.server_cores >= 0.88 * cores or self.full_helpers or self._fills_the_machine:
             return True
         if not self.workers:
             return False
         busy = [process for process in self.workers if process.cpu_s > 0.02 * self.counters.wall_s]
         return bool(self.full_workers) and len(self.full_workers) >= 0.5 * len(busy or self.workers)
+
+    @cached_property
+    def _fills_the_machine(self) -> bool:
+        """No core has time left, and hardly anybody but the server and its load used them."""
+        counters = self.counters
+        alone = self.others_cores < 0.15 * counters.cpus and self.steal_share < 0.05
+        return alone and self.idle_share < 0.06 and self.server_cores >= 0.4 * counters.server_cpus
 
     @cached_property
     def trivial(self) -> bool:
