@@ -49,9 +49,15 @@ def render(
     )
 
 
+_NARROW = 3  # columns that a third of the page has room for
+
+
 def table_groups(tables: Sequence[Table]) -> list[tuple[bool, list[Table]]]:
-    """Neighbouring tables of the same kind: (True, those narrow enough to stand side by side) or (False, wide ones)."""
-    return [(narrow, list(group)) for narrow, group in groupby(tables, lambda one: len(one.columns) <= 4)]
+    """Neighbouring tables of the same kind: (True, those that stand side by side) or (False, wide or single ones)."""
+    groups = [
+        (narrow, list(group)) for narrow, group in groupby(tables, lambda one: len(one.columns) <= _NARROW)
+    ]
+    return [(narrow and len(group) > 1, group) for narrow, group in groups]
 
 
 def page(template: str, title: str, **values: Any) -> str:

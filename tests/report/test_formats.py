@@ -319,6 +319,12 @@ def test_a_document_read_back_from_disk_renders_the_same() -> None:
     assert markdown.render(stored) == markdown.render(full_document())
 
 
+def test_tables_stand_side_by_side_where_they_are_narrow_and_several() -> None:
+    narrow, wide = (Table("", columns, (columns,)) for columns in (("a", "b", "c"), ("a", "b", "c", "d")))
+    groups = html.table_groups([narrow, wide, narrow, narrow])
+    assert [(together, len(tables)) for together, tables in groups] == [(False, 1), (False, 1), (True, 2)]
+
+
 def test_figures_are_set_flush_right_and_words_left() -> None:
     rows = (
         ("1", "2 workers", "1.02 [0.98, 1.06]", "3.12 to 3.24 s", "better", "not stated", "51%, 49%"),
