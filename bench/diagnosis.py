@@ -1,4 +1,4 @@
-"""How often `headwind diagnose` is right: `python -m bench.diagnosis [-k TIMES] [-o RESULT] [--keep DIR] [CASE...]`.
+"""How often `headwind diagnose` is right: `python -m bench.diagnosis [-k TIMES] [--record] [--keep DIR] [CASE...]`.
 
 Runs the sick and healthy services of the tests, each K times, and prints how often the true cause came first, which
 false causes were named, and which true ones were ruled out.
@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.common import record
+from headwind.analysis.diagnosis import Observations, judge
 from tests.diagnose.sick.cases import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,38 +99,53 @@ def verdict(case: Case, document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def again(folders: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Verdicts of the present rules on observations that were kept; interventions are those of the rules of that day."""
+    cases = {case.name: case for case in CASES}
+    for path in sorted(file for folder in folders for file in folder.glob("*.json")):
+        case = cases.get(path.stem.rpartition("-")[0])
+        if case is not None:
+            found = judge(Observations.from_json(json.loads(path.read_text())))
+            document = json.loads(json.dumps(found.to_json()))
+            yield case.name, verdict(case, {**document, "took_s": None})
+
+
+def fresh(
+    chosen: list[Case], times: int, keep: Path | None, extra: list[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Verdicts of new diagnoses."""
+    for number in range(times):
+        for case in chosen:
+            yield case.name, verdict(case, diagnose(case, keep, number, extra))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*")
     parser.add_argument("-k", type=int, default=1, help="times each")
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--record", action="store_true", help="write bench/results/diagnosis.json")
     parser.add_argument("--keep", type=Path, help="keep the observations there")
+    parser.add_argument("--again", type=Path, nargs="+", help="judge kept observations again, without load")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     chosen = [case for case in CASES if not options.cases or case.name in options.cases]
+    found = (
+        again(options.again)
+        if options.again
+        else fresh(chosen, options.k, options.keep, ["--quick"] if options.quick else [])
+    )
     rows = []
-    for number in range(options.k):
-        for case in chosen:
-            found = verdict(case, diagnose(case, options.keep, number, ["--quick"] if options.quick else []))
-            rows.append({"case": case.name, **found})
-            mark = "ok " if found["right"] and not found["false"] else "BAD"
-            print(mark, case.name, found["causes"] or found.get("failed"), end=" ")
-            print(
-                "false:",
-                found["false"],
-                "wrongly excluded:",
-                found["wrongly_excluded"],
-                f"{found['took_s']} s",
-                flush=True,
-            )
+    for name, row in found:
+        rows.append({"case": name, **row})
+        mark = "ok " if row["right"] and not row["false"] else "BAD"
+        said = f"false: {row['false']} wrongly excluded: {row['wrongly_excluded']} {row['took_s']} s"
+        print(mark, name, row["causes"] or row.get("failed"), said, flush=True)
     right = sum(row["right"] for row in rows)
     false = sum(bool(row["false"]) for row in rows)
     print(f"true cause first: {right} of {len(rows)}; with a false cause: {false}")
-    if options.output is not None:
-        machine = {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
-        options.output.write_text(
-            json.dumps({"machine": machine, "k": options.k, "rows": rows}, indent=1) + "\n"
-        )
+    if options.record:
+        how = "kept observations, judged by this commit" if options.again else "run at this commit"
+        record("diagnosis", rows, how=how, right=right, diagnoses=len(rows), with_a_false_cause=false)
     return 0
 
 

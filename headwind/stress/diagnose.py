@@ -75,6 +75,7 @@ class Session:
     notes: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)  # interventions that could not be made here
     done: set[str] = field(default_factory=set)
+    restless: bool = False  # it did not come to rest after a load
     upstream: dict[int, set[int]] = field(default_factory=dict)  # as Watch.upstream
 
     def watched(
@@ -180,9 +181,12 @@ def _mean_size(payloads: list[bytes]) -> float:
     return sum(map(len, payloads)) / len(payloads) if payloads else 0.0
 
 
-def drain(session: Session, limit_s: float = 15.0) -> bool:
-    """Wait until what the last load left in the server is done: no queue, no client connection, no CPU used."""
-    deadline = time.monotonic() + limit_s
+def drain(session: Session) -> bool:
+    """Wait until what the last load left in the server is done: no queue, no client connection, no CPU used.
+
+    For 15 s at most, and for 3 s once a server was found that never comes to rest.
+    """
+    deadline = time.monotonic() + (3.0 if session.restless else 15.0)
     while time.monotonic() < deadline:
         watch = Watch(session.server, look_at_threads=False).start()
         if session.interrupt.wait(0.25):
@@ -195,6 +199,7 @@ def drain(session: Session, limit_s: float = 15.0) -> bool:
         busy = 0.0 if kept else sum(process.client_sockets or 0.0 for process in counters.processes)
         if used <= 0.03 and not counters.accept_queue_mean and busy <= 1:
             return True
+    session.restless = True
     return False
 
 
