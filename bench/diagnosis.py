@@ -100,7 +100,7 @@ def verdict(case: Case, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def again(folders: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Verdicts of the present rules on kept observations; the interventions are those that the rules of that day chose."""
+    """Verdicts of the present rules on kept observations, whose interventions older rules may have chosen."""
     cases = {case.name: case for case in CASES}
     for path in sorted(file for folder in folders for file in folder.glob("*.json")):
         case = cases.get(path.stem.rpartition("-")[0])
