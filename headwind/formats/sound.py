@@ -8,10 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from headwind.formats.text import safe_name, safe_url
+from headwind.formats.units import LARGEST
 from headwind.run import Run
-
-LARGEST = 2.0**63  # no counter of a load tool holds more, and no reader of JSON need take it
-
 
 _FIGURE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,9})?")  # the name of a percentile, or a status code
 

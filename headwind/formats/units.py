@@ -6,9 +6,9 @@ then knows that the text does not say, instead of getting a number in a wrong un
 
 from __future__ import annotations
 
-import math
 import re
 
+LARGEST = 2.0**63  # no counter of a load tool holds more, and no reader of JSON need take it
 _POWERS = {  # decimal exponent of units that are a power of ten of a second
     "ns": -9,
     "us": -6,
@@ -87,10 +87,10 @@ def whole(token: str) -> int | None:
 def _shifted(number: str, exponent: int) -> float | None:
     """The decimal number times a power of ten, rounded once: 161.62us is 0.00016162, not 161.62 / 1e6."""
     value = float(f"{number}e{exponent}")
-    return value if math.isfinite(value) else None
+    return value if value < LARGEST else None
 
 
 def _scaled(number: str, factor: float) -> float | None:
     # Rounding takes away the binary tail, which is not in the text (0.57 * 60 = 34.199999999999996).
-    product = round(float(number) * factor, 6) if len(number) < 300 else math.inf
-    return product if math.isfinite(product) else None
+    product = round(float(number) * factor, 6) if len(number) < 300 else LARGEST
+    return product if product < LARGEST else None
