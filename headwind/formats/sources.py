@@ -24,6 +24,11 @@ _BEGINS = re.compile(
 _MOST_SOURCES = 64
 _DIFF = re.compile(r"^(?:@@ -[0-9]|diff --git |```diff)", re.M)
 _LEAST_OF_A_SIDE = 3
+# Two headers in one line with nothing but a gap between: reports beside one another (paste, diff -y, a table).
+_HEADER = r"Running [0-9.]+[smh] test @ [^\s|]+"
+_BESIDE = re.compile(
+    rf"^(?P<before>[^\n]{{0,20}}?){_HEADER}(?P<gap>\t| *[|<>][ \t]*| {{2,}})(?={_HEADER})", re.M
+)
 
 
 def put_apart(text: str) -> tuple[str, Sequence[int]] | None:
@@ -35,6 +40,8 @@ def put_apart(text: str) -> tuple[str, Sequence[int]] | None:
     lines = text.split("\n")
     if _DIFF.search(text):
         return _sides(lines)
+    if (beside := _BESIDE.search(text)) is not None:
+        return _columns(lines, beside)
     begun = [match["name"] for line in lines if _BEGINS.search(line) and (match := _SOURCE.match(line))]
     sources = dict.fromkeys(begun)
     if not 2 <= len(sources) <= _MOST_SOURCES:
@@ -68,3 +75,16 @@ def _sides(lines: Sequence[str]) -> tuple[str, Sequence[int]] | None:
     return "\n".join([lines[at][1:] if lines[at][:1] in ("+", "-") else lines[at] for at in order]), [
         at + 1 for at in order
     ]
+
+
+def _columns(lines: Sequence[str], beside: re.Match[str]) -> tuple[str, Sequence[int]]:
+    """The left column of each line, and behind all of them the right ones."""
+    sign = beside["gap"].strip(" ")
+    cells = sign in ("\t", "|") and (sign == "\t" or "|" in beside["before"])
+    at = beside.end() - beside.start()
+    pairs = []
+    for line in lines:
+        left, _, right = line.strip("| ").partition(sign) if cells else (line[:at], "", line[at:])
+        pairs.append((left if cells else left.rstrip("|<> \t"), right))
+    numbers = range(1, len(lines) + 1)
+    return "\n".join([*(left for left, _ in pairs), *(right for _, right in pairs)]), [*numbers, *numbers]

@@ -194,3 +194,12 @@ def test_k6s_failures_that_contradict_their_share_are_left_out() -> None:
     run = only_run(text, "k6")
     assert run.errors.status is None
     assert "contradiction" in {warning.code for warning in run.warnings}
+
+
+@pytest.mark.parametrize("form", ["{:<90}| {}", "{}\t{}", "| {} | {} |", "{:<100}{}"])
+def test_two_reports_beside_one_another_are_two_runs(form: str) -> None:
+    other = SATURATED.replace("2788", "9788").replace("61.82", "217.03").replace("1.46s", "0.46s")
+    lines = zip(SATURATED.splitlines(), other.splitlines(), strict=True)
+    found = read_text("\n".join(form.format(left, right) for left, right in lines) + "\n", "test")
+    assert [(run.requests, run.requests_per_s) for run in found] == [(2788, 61.82), (9788, 217.03)]
+    assert [run.latency.mean_s for run in found if run.latency] == [1.46, 0.46]
