@@ -248,6 +248,10 @@ def _single_spaced(lines: list[Line]) -> list[Line]:
     kept: list[Line] = []
     at = 0
     while at < len(lines):
+        if not lines[at][1].strip():
+            kept.append(lines[at])
+            at += 1
+            continue
         step, end = next(
             ((step, end) for step in _SPACINGS if (end := _spaced_until(lines, at, step))), (1, at + 1)
         )

@@ -56,6 +56,19 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "quotes": lambda n: '"' * n,
     "commas": lambda n: "Type,Name,Request Count," * (n // 24),
     "returns": lambda n: "\r" * n,
+    "empty lines": lambda n: "Average:" + "\n" * n,
+    "quoted backslashes": lambda n: "Average:" + ('"' + "\\" * 200 + "\n") * (n // 200),
+    "a long quotation": lambda n: 'Average: "' + "\\'" * (n // 2),
+    "records": lambda n: "Average:" + '{"log":"' * (n // 8),
+    "prefixes": lambda n: "Average:\n" + "2026-03-05T12:34:01Z [a] INFO:x: 12:\n" * (n // 37),
+    "labels": lambda n: "Average: Slowest: Fastest: " * (n // 27),
+    "sources": lambda n: "".join(f"s{i % 9}  | Summary:\n" for i in range(n // 15)),
+    "headers beside": lambda n: "Running 1s test @ x | Running 1s test @ y | " * (n // 44),
+    "a diff": lambda n: "@@ -1\n" + "+Running 1s test @ x\n-Running 1s test @ x\n" * (n // 42),
+    "JSON that is none": lambda n: '"latencyPercentiles"' + '{"' * (n // 2),
+    "cut JSON": lambda n: '{"latencyPercentiles": {"p50": 1, "a": [' * (n // 40),
+    "commands": lambda n: "wrk " * (n // 4) + "\n" + SATURATED,
+    "Locust's headings": lambda n: "Name # reqs # fails 50% " * (n // 24),
 }
 
 
