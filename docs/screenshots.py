@@ -1,5 +1,7 @@
 """Make the pictures of the README and the docs from the committed sample report: `python docs/screenshots.py`.
 
+Those of an experiment come from its own report: `python docs/screenshots.py --experiment reports/<folder>/report.html`.
+
 Needs the packages of requirements-dev.txt and a Chromium on the PATH. Every picture stays under 300 KB.
 """
 
@@ -41,6 +43,11 @@ PICTURES = (
     Picture("over-time", of="figure:has(#over-time-title)"),
     Picture("finding", of=".finding", open_findings=True, scale=1.25),
 )
+# Of these, those that the experiment's report has.
+EXPERIMENT = tuple(
+    Picture(name, of=f"figure:has(#{name}-title)", width=1100, scale=1.25)
+    for name in ("ratios", "capacity", "ladder", "stages")
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", nargs="?", type=Path, default=SAMPLE, help="another report.html")
     parser.add_argument("-o", "--output", type=Path, default=IMAGES, metavar="DIR")
+    parser.add_argument("--experiment", action="store_true", help="the page is an experiment's")
     options = parser.parse_args(argv)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
@@ -60,13 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--no-first-run"]
         )
-        sizes = [take(browser, picture, options.page, options.output) for picture in PICTURES]
+        pictures = EXPERIMENT if options.experiment else PICTURES
+        sizes = [take(browser, picture, options.page, options.output) for picture in pictures]
         browser.close()
     return 0 if max(sizes) <= MAX_BYTES else 1
 
 
 def take(browser: Any, picture: Picture, page_file: Path, output: Path) -> int:
-    """Take one picture; its size in bytes."""
+    """Take one picture; its size in bytes, 0 where the page does not have that element."""
     context = browser.new_context(
         viewport={"width": picture.width, "height": picture.height},
         color_scheme=picture.scheme,
@@ -77,6 +86,9 @@ def take(browser: Any, picture: Picture, page_file: Path, output: Path) -> int:
     if picture.open_findings:
         page.evaluate("document.querySelector('.finding details').open = true")
     target = output / f"{picture.name}.png"
+    if picture.of and not page.locator(picture.of).count():
+        context.close()
+        return 0
     if picture.of:
         page.locator(picture.of).first.screenshot(path=target)
     else:
