@@ -36,7 +36,7 @@ _LABELS = labels(
         "errors": r"errors (?<=[0-9k] errors )(?=\([0-9]+k? timeouts\))",
     }
 )
-_COUNT = re.compile(r"([0-9]{1,15}k?)\s$")
+_COUNT = re.compile(r"(?<![0-9,.])(?<![0-9] )((?:[0-9]{1,3}(?:,[0-9]{3}){1,5}|[0-9]{1,15})k?)\s$")
 _START = re.compile(r"(?:([0-9.]+)s|[0-9]+ requests) test @ (\S+)")
 _NON_2XX = re.compile(r" ([0-9]{1,18}) non 2xx responses")
 _TOTAL = re.compile(r" ([0-9.]+)s, (\S+) ([kMGTP]?B) read")
@@ -219,7 +219,7 @@ def _cells(field: Field, headings: list[Field]) -> dict[str, str]:
 def _number(field: Field) -> str:
     """The number before a label: "51k requests in", "10 connections"."""
     match = _COUNT.search(field.prefix)
-    return match[1] if match else ""
+    return match[1].replace(",", "") if match else ""
 
 
 def _table(field: Field | None, text: str) -> list[tuple[str, str]]:
@@ -242,9 +242,10 @@ def _answered(block: list[Field], codes: dict[str, int], text: str) -> int | Non
         return sum(codes.values())
     classes, total, errors = first(block, "classes"), first(block, "total"), first(block, "errors")
     match = _NON_2XX.match(classes.rest) if classes else None
-    if classes and match:
+    if classes and match and _number(classes):
         return _thousands(_number(classes)) + int(match[1])
-    return _thousands(_number(total)) if total and not errors and not _stops_at(total, text) else None
+    told = total is not None and _number(total) != "" and not errors and not _stops_at(total, text)
+    return _thousands(_number(total)) if total and told else None
 
 
 def _stops_at(total: Field, text: str) -> bool:

@@ -16,6 +16,7 @@ from headwind.run import Run
 
 _STATS = re.compile(r"(?:Type\s+)?Name\s+# reqs\s+# fails\b[^\n]{0,300}req/s")
 _PERCENTILES = re.compile(r"(?:Type\s+)?Name\s+(?:# reqs\s+)?50%\s[^\n]{0,300}100%")
+_PERCENT = re.compile(r"(?<=\s)([0-9]{1,3}(?:\.[0-9]{1,6})?)(?:%|(?=\s))")  # 0.14 cut "99.999%" to its column
 _RULE = re.compile(r"[^\w]*-{3,}[-|+ ]*\s*")
 # "# reqs  # fails | Avg Min Max Med | req/s failures/s"; the bar moved over the years, failures/s came with 0.14, and
 # before 0.13 the total had no times.
@@ -96,11 +97,7 @@ def _fill(table: _Table, lines: Sequence[str], number: int, heading: re.Match[st
     start, titles = heading.start(), heading[0]
     frame = heading.string[:start].translate(_DIGITS)
     typed = titles.startswith("Type")
-    columns = (
-        [percentile_key(float(cell)) for cell in re.findall(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%", titles)]
-        if table.percentiles
-        else []
-    )
+    columns = [percentile_key(float(cell)) for cell in _PERCENT.findall(titles)] if table.percentiles else []
     counts_first = table.percentiles and titles.find("# reqs") < titles.find("50%") and "# reqs" in titles
     rules = 0
     while number < len(lines):
