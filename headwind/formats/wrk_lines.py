@@ -83,7 +83,8 @@ PATTERNS = (
         "requests",
         "requests in",
         # "1 234 567", "1'234": what a language puts between thousands would leave the last group alone.
-        rf"(?<![\w.,-])(?:(?<![0-9][ '\u2019])|(?![0-9]{{3}} ))(?P<requests>{_COUNT}) +requests in +(?P<runtime>{_DURATION})"
+        rf"(?<![\w.,-])(?:(?<![0-9][ '\u2019])|(?![0-9]{{3}} ))(?P<requests>{_COUNT})"
+        rf" +requests in +(?P<runtime>{_DURATION})"
         r"(?P<read>[,\uff0c] *(?P<bytes>[0-9a-z.+-]+[KMGTPk]?B) +read)?",
         before=40,
     ),
