@@ -245,10 +245,15 @@ def _full_generator(context: Context, one: usage.ProcessUsage) -> Finding:
 
 
 def threads_above_cores(context: Context) -> Iterable[Finding]:
-    """Speaks when wrk has more threads than the machine has cores: they take turns."""
+    """Speaks when wrk has more threads than the machine has cores: they take turns.
+
+    Silent of a schedule's run, whose threads sleep until a request is due, and whose lag is measured.
+    """
     threads = context.run.threads
     cpus = context.samples[0].cpus if context.samples else None
     if not threads or cpus is None or threads <= cpus or not context.wrk:
+        return
+    if context.run.latency_from_send is not None:
         return
     yield Finding(
         "generator_threads_above_cores",

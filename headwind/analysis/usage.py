@@ -55,7 +55,8 @@ class Usage:
         """The server's processes that serve, the busiest first.
 
         A master or a shell idles while its children serve, and is left out: an idle process that another one names as
-        its parent or, where parents are not known, the idle ones with the lowest pids, and those with little memory.
+        its parent or, where parents are not known, the idle ones with the lowest pids. So are idle ones with little
+        memory, such as the resource tracker that Python's multiprocessing starts beside the workers.
         """
         servers = sorted(self.role("server"), key=lambda one: one.pid)
         if not servers:
@@ -68,9 +69,7 @@ class Usage:
         else:
             while servers[0].cores < idle:
                 servers.pop(0)
-            servers = [
-                one for one in servers if one.cores >= idle or 2 * one.rss_bytes[-1] >= most.rss_bytes[-1]
-            ]
+        servers = [one for one in servers if one.cores >= idle or 2 * one.rss_bytes[-1] >= most.rss_bytes[-1]]
         return sorted(servers, key=lambda one: -one.cores)
 
 

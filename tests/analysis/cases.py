@@ -183,7 +183,13 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
     ),
     "generator_threads_above_cores": (
         [on(*HEALTHY_PROCESSES, cpus=2, busy_cores=1.8)],
-        [on(*HEALTHY_PROCESSES, cpus=4)],
+        [
+            on(*HEALTHY_PROCESSES, cpus=4),
+            Case(
+                healthy(threads=64, rate_target_per_s=1300.0, latency_from_send=HEALTHY.latency),
+                samples=watched(HEALTHY_PROCESSES, cpus=2, busy_cores=1.8),
+            ),
+        ],
     ),
     "no_keepalive": (
         [Case(HEALTHY, environment={"connections_opened": 58_700})],
@@ -232,7 +238,15 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
         [on(*HEALTHY_PROCESSES, cpus=2, busy_cores=1.9)],
     ),
     "load_uneven": (
-        [on(MASTER, Process(101, "server", 0.9), Process(102, "server", 0.2), WRK)],
+        [
+            on(MASTER, Process(101, "server", 0.9), Process(102, "server", 0.2), WRK),
+            on(
+                Process(101, "server", 0.0, parent_pid=7),
+                Process(102, "server", 0.9, parent_pid=101),
+                Process(103, "server", 0.0, parent_pid=101),
+                WRK,
+            ),
+        ],
         [
             on(*HEALTHY_PROCESSES),
             on(MASTER, Process(101, "server", 0.9), WRK),
@@ -240,6 +254,14 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
                 Process(300, "server", 0.0, parent_pid=7),
                 Process(101, "server", 0.9, parent_pid=300),
                 Process(102, "server", 0.8, parent_pid=300),
+                WRK,
+            ),
+            # Nor is the resource tracker that multiprocessing starts beside uvicorn's workers.
+            on(
+                Process(101, "server", 0.0, parent_pid=7),
+                Process(102, "server", 0.0, parent_pid=101, rss=lambda _: 12.0 * MIB),
+                Process(103, "server", 0.55, parent_pid=101, rss=lambda _: 30.0 * MIB),
+                Process(104, "server", 0.46, parent_pid=101, rss=lambda _: 30.0 * MIB),
                 WRK,
             ),
             # A shell and a master that only watch over the workers are no idle workers.
