@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from headwind.analysis import usage
 from headwind.analysis.context import Context, again, quoted
 from headwind.analysis.finding import Certainty, Evidence, Finding
+from headwind.run import Run, answered_in_time
 from headwind.words import number, rate, share
 
 # A thread at this share of a core has no time left; CPU clocks of short samples are that coarse.
@@ -66,16 +68,18 @@ def sent_late(context: Context) -> Iterable[Finding]:
 
 def not_delivered(context: Context) -> Iterable[Finding]:
     """Speaks when a scheduled rate was not reached."""
-    wanted, got = context.run.rate_target_per_s, context.rate_per_s
-    if not wanted or got is None or got >= DELIVERED * wanted or context.run.interrupted:
+    got, (wanted, words, source) = context.rate_per_s, _wanted(context.run)
+    if not wanted or got is None or context.run.interrupted:
+        return
+    if got >= DELIVERED * wanted - _by_chance_per_s(context.run):
         return
     yield Finding(
         "load_not_delivered",
         "warning",
         "proved",
-        f"Only {rate(got)} of the {rate(wanted)} asked for were answered ({share(got / wanted)})",
+        f"Only {rate(got)} of the {rate(wanted)} {words} were answered ({share(got / wanted)})",
         (
-            context.read("rate asked for", wanted, "1/s", "-R"),
+            context.read("rate asked for", wanted, "1/s", source),
             context.read("rate reached", got, "1/s", "'Requests/sec' line"),
         ),
         "Do not read the latency as that of the rate asked for: requests queue without end above the capacity, and a "
@@ -85,6 +89,28 @@ def not_delivered(context: Context) -> Iterable[Finding]:
         f"headwind run --url {quoted(context.run.url)} --rate {int(0.8 * got) or 1}",
         (context.index,),
     )
+
+
+def _wanted(run: Run) -> tuple[float | None, str, str]:
+    """The rate that should have been answered, in words, and where it was read: what a schedule drew, where every
+    request of it is known, else what was asked for."""
+    if answered_in_time(run) is None or run.histogram is None or not run.requests or not run.duration_s:
+        return run.rate_target_per_s, "asked for", "-R"
+    due = run.requests + run.histogram.late
+    return due / run.duration_s, "that were due", "the schedule's times of every request"
+
+
+def _by_chance_per_s(run: Run) -> float:
+    """How much less than asked a random schedule of ours draws by chance where only its rate is known: three standard
+    deviations of a Poisson count, per second."""
+    if (
+        run.tool != "wrk"
+        or answered_in_time(run) is not None
+        or not run.rate_target_per_s
+        or not run.duration_s
+    ):
+        return 0.0
+    return 3 * math.sqrt(run.rate_target_per_s / run.duration_s)
 
 
 def same_host(context: Context) -> Iterable[Finding]:

@@ -14,6 +14,7 @@ from tests.analysis.made import (
     fast,
     modes,
     on,
+    on_schedule,
     percentiles,
     slow_start,
     steady,
@@ -159,8 +160,18 @@ CASES: Mapping[str, tuple[Sequence[Case | Run], Sequence[Case | Run]]] = {
     "run_short": ([healthy(duration_s=9.0), healthy(requests=900)], [healthy(duration_s=10.0), HEALTHY]),
     "connections_rounded": ([healthy(threads=12, connections=500)], [HEALTHY, healthy(threads=5)]),
     "load_not_delivered": (
-        [Run("wrk2", requests=1000, requests_per_s=900.0, rate_target_per_s=1000.0)],
-        [Run("wrk2", requests=1000, requests_per_s=990.0, rate_target_per_s=1000.0), HEALTHY],
+        [
+            Run("wrk2", requests=1000, requests_per_s=900.0, rate_target_per_s=1000.0),
+            on_schedule(answered=1953, in_time=1700),
+            on_schedule(answered=1800, in_time=1800, unanswered=153),
+        ],
+        [
+            Run("wrk2", requests=1000, requests_per_s=990.0, rate_target_per_s=1000.0),
+            # A random schedule draws fewer requests than its rate, or more.
+            on_schedule(answered=1953, in_time=1952),
+            Run("wrk", requests=1_000, requests_per_s=97.0, rate_target_per_s=100.0, duration_s=10.0),
+            HEALTHY,
+        ],
     ),
     "generator_late": (
         [healthy(warnings=(ReadWarning("generator_late", "p99 168.3 ms with connections free"),))],

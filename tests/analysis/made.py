@@ -107,5 +107,19 @@ def fast(**changes: Any) -> Run:
     return Run(**{**{name: getattr(FAST, name) for name in Run.__slots__}, **changes})
 
 
+def on_schedule(*, answered: int, in_time: int, unanswered: int = 0) -> Run:
+    """500 requests a second for 4 s on a random schedule of ours, every one of which is known."""
+    latency = from_counts({1_000: answered}, late=unanswered, limit_us=1_000_000 if unanswered else None)
+    return healthy(
+        requests=answered,
+        duration_s=4.0,
+        requests_per_s=in_time / 4.0,
+        rate_target_per_s=500.0,
+        histogram=latency,
+        latency=HEALTHY.latency,
+        latency_from_send=HEALTHY.latency,
+    )
+
+
 def on(*processes: Process, **machine: Any) -> Case:
     return Case(HEALTHY, samples=watched(processes, **machine))
