@@ -76,7 +76,7 @@ class Watch:
         self.upstream: dict[int, set[int]] = {}  # port that the server connects to -> who listens there
         self._queue: list[int] = []
         self._late_overflows: int | None = None
-        self._reaped_s = 0.0
+        self._reaped_s = self._reaped_thread_s = 0.0
         self._failure: BaseException | None = None
 
     def start(self) -> Watch:
@@ -106,9 +106,10 @@ class Watch:
             self._add_cpu(pid)
             self._generator_threads.update(thread_times(pid))
 
-    def add_reaped(self, cpu_s: float) -> None:
-        """What the generator, which has one working thread, used by the kernel's account of it after its end."""
+    def add_reaped(self, cpu_s: float, threads: int) -> None:
+        """What the generator used by the kernel's account of it after its end; its threads share the work evenly."""
         self._reaped_s = cpu_s
+        self._reaped_thread_s = cpu_s / threads
 
     def _add_cpu(self, pid: int) -> None:
         values = proc.stat(f"/proc/{pid}")
@@ -238,15 +239,16 @@ class Watch:
 
     def _learn_peer(self, name: str, port: int) -> None:
         """Find the process at the other end of an outbound connection, where it is on this machine; once a peer."""
-        if name in self._known_peers or len(self._known_peers) > 20:
+        if name in self._known_peers or len(self._known_peers) > 20 or port in self.server.ports:
             return
         self._known_peers.add(name)
         owners = set(proc.inode_owners(proc.listeners(port, self.server.netns)))
         if owners:
             self.upstream.setdefault(port, set()).update(owners)
-        for pid in owners:
+        # Also one that the same command started: what is asked over TCP is another server.
+        for pid in owners - self.server.holders():
             values = proc.stat(f"/proc/{pid}")
-            if values is not None and pid not in self.server.pids:
+            if values is not None:
                 self._dependency[pid] = (values.cpu_s, values.cpu_s)
                 self._dependency_name = self._dependency_name or values.name
 
@@ -282,10 +284,12 @@ class Watch:
             host_idle_s=idle,
             steal_s=steal,
             generator_cpu_s=max(sum(self._cpu_of.get(pid, 0.0) for pid in self.generators), self._reaped_s),
-            generator_thread_cpu_s=max(generator[0], self._reaped_s),
+            generator_thread_cpu_s=max(generator[0], self._reaped_thread_s),
             generator_thread_wait_s=generator[1],
             own_cpu_s=sum(self._cpu_of.get(pid, 0.0) - self._own_first.get(pid, 0.0) for pid in self.own),
-            processes=tuple(use_of(row) for row in self._processes.values()),
+            processes=tuple(
+                use_of(row) for pid, row in self._processes.items() if pid not in self._dependency
+            ),
             dependency_cpu_s=sum(b - a for a, b in self._dependency.values()) if self._dependency else None,
             dependency_name=self._dependency_name,
             throttled_s=throttled_s,

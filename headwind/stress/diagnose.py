@@ -76,6 +76,7 @@ class Session:
     failed: set[str] = field(default_factory=set)  # interventions that could not be made here
     done: set[str] = field(default_factory=set)
     restless: bool = False  # it did not come to rest after a load
+    behind: set[int] = field(default_factory=set)  # ports at which others worked for 404s
     upstream: dict[int, set[int]] = field(default_factory=dict)  # as Watch.upstream
 
     def watched(
@@ -119,18 +120,10 @@ def unloaded(session: Session) -> Unloaded:
         timeout_s=10.0,
     )
     session.budget.take(2.5)
-    endpoint, endpoint_counters = session.watched(
-        "closed", "endpoint", min(6.0, max(2.0, 4 * service_s)), timeout_s=15.0
-    )
-    before = proxy.cpu_of(session.upstream)
-    missing, missing_counters = session.watched("closed", "missing", 1.0, timeout_s=10.0)
-    behind = proxy.passed_on(before, proxy.cpu_of(session.upstream), 1.0)
-    if behind:
-        proxy.follow(session.server, session.upstream, behind)
-        session.notes.append(
-            f"what listens at port {session.server.port} is a proxy: what it passes 404s on to, at port "
-            f"{', '.join(map(str, sorted(behind)))}, is diagnosed with it"
-        )
+    endpoint, endpoint_counters, missing, missing_counters = _one_by_one(session, service_s)
+    if _follow_proxy(session):
+        # What the first look counted was the proxy's alone.
+        endpoint, endpoint_counters, missing, missing_counters = _one_by_one(session, service_s)
     service_s = median_s(endpoint) or service_s
     pairs = _pairs(session, service_s) if service_s >= 0.002 else ()
     return Unloaded(
@@ -145,6 +138,30 @@ def unloaded(session: Session) -> Unloaded:
         endpoint_counters=endpoint_counters,
         missing_counters=missing_counters,
     )
+
+
+def _one_by_one(
+    session: Session, service_s: float
+) -> tuple[tuple[Answer, ...], Counters, tuple[Answer, ...], Counters]:
+    """The endpoint, then the 404, one request after the other on one connection."""
+    seconds = min(6.0, max(2.0, 4 * service_s))
+    endpoint, endpoint_counters = session.watched("closed", "endpoint", seconds, timeout_s=15.0)
+    before = proxy.cpu_of(session.upstream)
+    missing, missing_counters = session.watched("closed", "missing", 1.0, timeout_s=10.0)
+    session.behind = proxy.passed_on(before, proxy.cpu_of(session.upstream), 1.0)
+    return endpoint, endpoint_counters, missing, missing_counters
+
+
+def _follow_proxy(session: Session) -> bool:
+    """Whether what listens is only a proxy; then what is behind it belongs to the server from now on."""
+    if not session.behind:
+        return False
+    proxy.follow(session.server, session.upstream, session.behind)
+    session.notes.append(
+        f"what listens at port {session.server.port} is a proxy: what it passes 404s on to, at port "
+        f"{', '.join(map(str, sorted(session.behind)))}, is diagnosed with it"
+    )
+    return True
 
 
 def _pairs(session: Session, service_s: float) -> tuple[Answer, ...]:

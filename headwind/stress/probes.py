@@ -174,9 +174,10 @@ class WrkRun:
         request: Request,
         connections: int,
         duration_s: float,
-        threads: int = 1,
         headers: Sequence[str] = (),
     ) -> None:
+        # Half of the cores, so that on a large machine the generator does not become the limit.
+        self.threads = max(1, min(connections, len(os.sched_getaffinity(0)) // 2))
         self.duration_s = duration_s
         self._folder = tempfile.TemporaryDirectory(prefix="headwind-")
         folder = Path(self._folder.name)
@@ -188,7 +189,7 @@ class WrkRun:
         seconds = max(1, round(duration_s))
         command = [
             "wrk",
-            f"-t{threads}",
+            f"-t{self.threads}",
             f"-c{connections}",
             f"-d{seconds}s",
             "--timeout",
@@ -250,7 +251,7 @@ def load(
             prober.start()
         reaped_s = _reaped_cpu_s()
         generated = generator.finish(interrupt)
-        watch.add_reaped(_reaped_cpu_s() - reaped_s)
+        watch.add_reaped(_reaped_cpu_s() - reaped_s, generator.threads)
         counters = watch.stop()
         answers = prober.answers(PROBE_TIMEOUT_S + 3.0, interrupt) if prober is not None else ()
     except BaseException:

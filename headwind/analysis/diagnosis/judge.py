@@ -100,7 +100,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "two_kinds_of_request": ("pure_delay",),
     "periodic_pause": ("two_kinds_of_request",),
     "blocking_in_event_loop": ("pure_delay", "accept_queue_overflow"),
-    "log_backpressure": ("serial_section", "cpu_bound"),
+    "log_backpressure": ("serial_section", "cpu_bound", "workers_below_cores"),
     "connection_pool_limit": ("cpu_bound", "workers_below_cores"),
     "work_repeated_per_request": ("gc_pauses", "workers_below_cores", "cpu_bound"),
     "batch_window": ("pure_delay", "serial_section", "connection_pool_limit", "rate_limited"),

@@ -29,8 +29,12 @@ def logging_computes(facts: Facts) -> Cause | None:
 
 def waiting(facts: Facts) -> list[Cause]:
     """The one limit that requests wait for; empty where the CPU is used up or nothing is saturated."""
-    if facts.cpu_limited or not facts.saturated or facts.slots is None or not facts.workers:
+    if not facts.saturated or facts.slots is None or not facts.workers:
         return []
+    if facts.cpu_limited:
+        # A full helper may be what reads the log; a full worker cannot be seen to wait.
+        found = _log(facts) if facts.full_helpers and not facts.full_workers else None
+        return [] if found is None else [found]
     if _waits_outside(facts):
         return []
     for rule in (_log, _file_lock, _blocked_loop, _dependency, single_threads, lock_or_pool):
