@@ -243,3 +243,69 @@ def test_a_heap_that_grows_in_another_runtime_is_no_leak_yet() -> None:
     ]
     small = replace(with_counters(leaking, processes=tuple(processes)), python=False)
     assert "memory_growth" not in codes(small)
+
+
+def test_no_pool_is_named_where_server_and_load_fill_the_machine() -> None:
+    _, counters = full_of(seen("pool_async"))
+    wall_s = counters.wall_s
+    workers = tuple(
+        replace(row, cpu_s=1.2 * wall_s) if row.role == "worker" else row for row in counters.processes
+    )
+    filled = with_counters(
+        seen("pool_async"),
+        processes=workers,
+        generator_cpu_s=0.6 * wall_s,
+        own_cpu_s=0.15 * wall_s,
+        host_busy_s=2 * wall_s,
+        host_idle_s=0.02 * wall_s,
+        dependency_cpu_s=None,
+        cpus=2,
+    )
+    found = judge(filled)
+    assert "connection_pool_limit" not in [cause.code for cause in found.causes]
+    assert "cpu_bound" not in {row.code for row in found.ruled_out}
+
+
+def test_connections_that_cost_little_of_a_request_come_after_the_cpu() -> None:
+    found = judge(seen("wsgi_cpu"))
+    assert found.causes[0].code == "cpu_bound"
+    assert all(cause.certainty == "likely" for cause in found.causes if cause.code == "no_keepalive")
+
+
+def crowded_pool(dearer: float) -> Observations:
+    """20 connections at both loads, a full worker, and a request that costs `dearer` times what it does alone."""
+    before = seen("downstream_pool")
+    full, counters = full_of(before)
+    assert before.half is not None
+    assert before.unloaded.endpoint_counters is not None
+    requests = int(19 / (Facts(before).service_s or 1.0) * full.duration_s)
+    used_s = 0.97 * counters.wall_s
+
+    def busy(at: Counters, cpu_s: float) -> Counters:
+        rows = (
+            replace(row, cpu_s=cpu_s, busiest_thread_cpu_s=cpu_s, outbound_sockets=20.0)
+            if row.role == "worker"
+            else replace(row, cpu_s=0.0)
+            for row in at.processes
+        )
+        return replace(at, processes=tuple(rows))
+
+    alone_s = used_s / requests / dearer * before.unloaded.endpoint_requests
+    half = replace(before.half, counters=busy(before.half.counters, 0.97 * before.half.counters.wall_s))
+    alone = busy(before.unloaded.endpoint_counters, alone_s)
+    return replace(
+        before,
+        full=replace(full, requests=requests, statuses={"200": requests}, counters=busy(counters, used_s)),
+        half=half,
+        unloaded=replace(before.unloaded, endpoint_counters=alone),
+        interventions=(),
+    )
+
+
+def test_a_pool_whose_waiters_use_the_cpu_is_still_the_pool() -> None:
+    assert codes(crowded_pool(dearer=3.0))[0] == "connection_pool_limit"
+
+
+def test_a_full_cpu_at_the_usual_cost_of_a_request_is_no_pool() -> None:
+    found = judge(crowded_pool(dearer=1.0))
+    assert "connection_pool_limit" not in [cause.code for cause in found.causes]

@@ -15,6 +15,7 @@ from headwind.analysis.diagnosis.observations import Intervention
 from headwind.analysis.diagnosis.pauses import Stall, regular_period_s, rhythm_of_workers
 from headwind.stress import probes, proxy
 from headwind.stress.probes import Generated
+from headwind.stress.server import Server
 
 
 def in_steps(values_s: Sequence[float]) -> list[tuple[float, int]]:
@@ -115,3 +116,20 @@ def test_a_port_whose_processes_work_for_404s_is_behind_a_proxy() -> None:
     before, after = {8001: 1.0, 5432: 4.0}, {8001: 1.4, 5432: 4.0}
     assert proxy.passed_on(before, after, 1.0) == {8001}
     assert proxy.passed_on(before, before, 1.0) == set()
+
+
+@pytest.mark.parametrize(
+    ("clients", "workers"),
+    [
+        ({}, {1}),  # before the load
+        ({1: 100}, {1}),
+        ({1: 100, 2: 100}, {1}),  # 2 was forked to compute and inherited the sockets
+        ({1: 0, 2: 60, 3: 40}, {2, 3}),  # 1 only hands connections on, as the master of Node's cluster
+    ],
+)
+def test_workers_are_those_who_serve_clients(
+    clients: dict[int, int], workers: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "holders", lambda _: {1})
+    server = Server(80, {1}, pids={1, 2, 3}, up={2: 1, 3: 1})
+    assert server.workers(clients) == workers
