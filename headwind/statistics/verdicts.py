@@ -32,6 +32,7 @@ Indices = NDArray[np.intp]
 ALPHA = 0.04
 INTERVAL_ALPHA = 0.05  # each interval by itself, at every look
 MARGIN = 0.03
+FIRST_LOOK = 3  # blocks; fewer know too little of their own noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Plan:
 
     configurations: int
     blocks: int  # at most this many; the error rate is spent over them
-    first_look: int = 3
+    first_look: int = FIRST_LOOK
     alpha: float = ALPHA
     margin: float = MARGIN
     set_aside_level: float = SET_ASIDE_LEVEL

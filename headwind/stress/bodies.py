@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
 from headwind.errors import UsageError
+from headwind.stress import folder
 
 
 def as_lines(path: Path, into: Path) -> Path:
@@ -33,8 +35,11 @@ def as_lines(path: Path, into: Path) -> Path:
     if not lines:
         raise UsageError(f"{path} has no rows under its header; give one request body per row.")
     into.mkdir(parents=True, exist_ok=True)
-    target = into / f"{path.stem}.jsonl"
-    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = "\n".join(lines) + "\n"
+    # Named by what is in it: files of one name from two folders stay two, and what another run reads is never changed.
+    target = into / f"{path.stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.jsonl"
+    if not target.exists():
+        folder.write_text(target, text)
     return target
 
 

@@ -15,6 +15,7 @@ from headwind.errors import MissingError, UsageError
 from headwind.histogram import Histogram
 from headwind.report import document
 from headwind.statistics.search import SearchPlan
+from headwind.statistics.verdicts import FIRST_LOOK
 from headwind.statistics.verdicts import Plan as Family
 from headwind.stress import comparison, comparison_report, environment, folder, privacy, trial
 from headwind.stress.comparison import Judgement
@@ -26,7 +27,6 @@ from headwind.stress.progress import Progress
 from headwind.stress.schedule import DEFAULT_CONNECTIONS, EXACT_LIMIT_PER_S, Schedule
 from headwind.stress.variants import Axis
 
-FIRST_LOOK = 3
 MOST_BLOCKS = 24
 # Starting a server, waiting for it and stopping it, on top of warm-up and load: a guess until trials were timed.
 TURNAROUND_S = 3.0

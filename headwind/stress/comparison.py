@@ -75,11 +75,16 @@ def turned(pair: Pair) -> Pair:
 
 
 def logs_of(kept: Mapping[tuple[int, int], TrialRow], settings: int, field: str) -> NDArray[np.float64]:
-    """Natural logs (blocks, settings) of a trial's figure; NaN where a block has no trial of a setting."""
+    """Natural logs (blocks, settings) of a trial's figure; NaN where a block has no trial of a setting.
+
+    A trial in which nothing was answered well is a result, the worst there is: it counts as half an answer.
+    """
     blocks = max((block for block, _ in kept), default=-1) + 1
     logs = np.full((blocks, settings), np.nan)
     for (block, setting), row in kept.items():
         value = getattr(row, field)
+        if value == 0 and row.duration_s > 0:
+            value = 0.5 / row.duration_s
         if value is not None and value > 0:
             logs[block, setting] = math.log(value)
     return logs

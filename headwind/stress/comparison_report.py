@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headwind import words
+from headwind.statistics.verdicts import FIRST_LOOK
 from headwind.stress.comparison import Judgement, Pair, summary
 from headwind.stress.journal import TrialRow
 
@@ -106,12 +107,19 @@ def recommendation(
     if judgement.doubt is not None:
         return _searched(declared, judgement, names, figures, ended)
     leader = judgement.leader
+    if not any(row["good_per_s"] for row in figures):
+        return (
+            "No configuration answered anything well: look into the folders of the trials before comparing."
+        )
     against = [pair for other in judgement.order[1:] if (pair := judgement.pair(leader, other))]
+    silent = [pair for pair in against if not figures[pair.second]["good_per_s"]]
+    against = [pair for pair in against if pair not in silent]
     equal = [pair.second for pair in against if pair.verdict == "equivalent"]
     open_pairs = [pair for pair in against if pair.verdict == "undecided"]
     worse = [pair for pair in against if pair.verdict == "better"]
     # Only what is proved equal may be preferred for its cost; what is open is said to be open.
-    take = min([leader, *equal], key=lambda k: _cost(declared, figures, k))
+    by_memory = all(figures[k]["rss_bytes"] for k in (leader, *equal))
+    take = min([leader, *equal], key=lambda k: _cost(declared, figures, k, by_memory=by_memory))
     parts = []
     if equal:
         alike = _join([names[k] for k in sorted([leader, *equal])])
@@ -121,6 +129,8 @@ def recommendation(
         )
     elif not open_pairs:
         parts.append(f"Take {names[leader]}.")
+    if silent:
+        parts.append(f"{_join([names[pair.second] for pair in silent])} answered nothing well.")
     if worse:
         gains = _join([f"{_change(pair)} than {names[pair.second]}" for pair in worse])
         parts.append(f"{names[leader]} answers {gains}{_costs(leader, worse[0].second, figures)}.")
@@ -153,6 +163,9 @@ def _open(
 ) -> str:
     pairs = _join([f"{names[pair.first]} and {names[pair.second]}" for pair in open_pairs])
     needed = [pair.blocks_needed for pair in open_pairs]
+    if judgement.blocks < FIRST_LOOK:
+        blocks = "1 block" if judgement.blocks == 1 else f"{judgement.blocks} blocks"
+        return f"Undecided between {pairs} after {blocks}: nothing is judged before {FIRST_LOOK}."
     if None in needed:
         return (
             f"Undecided between {pairs} after {judgement.blocks} blocks, and 200 blocks would not decide it: the "
@@ -173,9 +186,12 @@ def _change(pair: Pair) -> str:
     return f"{gain} [{(pair.low - 1) * 100:.0f}, {(pair.high - 1) * 100:.0f}] more"
 
 
-def _cost(declared: Mapping[str, Any], figures: Sequence[Mapping[str, Any]], k: int) -> tuple[float, float]:
-    """What a configuration costs: its workers or replicas as given, else its memory."""
-    return float(declared["configurations"][k]["cost"]), float(figures[k]["rss_bytes"] or 0)
+def _cost(
+    declared: Mapping[str, Any], figures: Sequence[Mapping[str, Any]], k: int, *, by_memory: bool
+) -> tuple[float, float]:
+    """What a configuration costs: its workers or replicas as given, else its memory, where that is known of all."""
+    memory = float(figures[k]["rss_bytes"]) if by_memory else 0.0
+    return float(declared["configurations"][k]["cost"]), memory
 
 
 def _saves(take: int, alike: Sequence[int], figures: Sequence[Mapping[str, Any]]) -> str:

@@ -189,6 +189,8 @@ class _Reader:
             raise self.fail(node, f"{what} must be `key: value` lines with {_list(keys)}")
         found: dict[str, yaml.Node] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise self.fail(key, f"{what} has a key that is no word; there are {_list(keys)}")
             if key.value not in keys:
                 raise self.fail(key, f"{what} has no key {key.value!r}; there are {_list(keys)}")
             if key.value in found:
@@ -261,9 +263,15 @@ class _Reader:
             title=self.text(keys["title"], "title") if "title" in keys else Path(self.source).stem,
             endpoints=tuple(endpoints),
             stages=tuple(stages),
-            think_s=self.pair(think, lambda node: self.duration(node, "think")) if think else (0.0, 0.0),
+            think_s=self._think(think) if think else (0.0, 0.0),
             objectives=self.objectives(keys.get("slo")),
         )
+
+    def _think(self, node: yaml.Node) -> tuple[float, float]:
+        low, high = self.pair(node, lambda one: self.duration(one, "think"))
+        if low > high:
+            raise self.fail(node, f"think is [from, to], and {low:g} s is longer than {high:g} s")
+        return low, high
 
     def endpoint(self, node: yaml.Node) -> Endpoint:
         if isinstance(node, yaml.ScalarNode):
@@ -277,9 +285,14 @@ class _Reader:
 
     def _request(self, node: yaml.Node, text: str, weight: float, bodies: Path | None) -> Endpoint:
         method, _, path = text.partition(" ")
-        if not method.isalpha() or not method.isupper() or not path.startswith("/") or "\t" in path:
-            raise self.fail(node, f"{text!r} is not METHOD /path, such as GET / or POST /v1/prediction")
-        return Endpoint(method, path.strip(), weight, bodies)
+        path = path.strip()
+        is_sendable = path.isprintable() and " " not in path
+        if not method.isalpha() or not method.isupper() or not path.startswith("/") or not is_sendable:
+            reason = (
+                f"{text!r} is not METHOD /path, such as GET / or POST /v1/prediction (a space in it is %20)"
+            )
+            raise self.fail(node, reason)
+        return Endpoint(method, path, weight, bodies)
 
     def _bodies(self, node: yaml.Node) -> Path:
         text = self.text(node, "bodies")
@@ -293,7 +306,8 @@ class _Reader:
         return as_lines(path, self.into)
 
     def stage(self, node: yaml.Node) -> list[Stage]:
-        kinds = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        kinds = [key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)]
         kind = next((one for one in _KINDS if one in kinds), None)
         if kind is None:
             raise self.fail(node, f"a stage needs one of {_list(set(_KINDS))}")
@@ -352,20 +366,33 @@ def read(path: Path, *, flights: Path, into: Path) -> Profile:
 
     Raises UsageError naming the line and the reason.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
-        raise UsageError(f"the profile {path} cannot be read ({why}); check the path.") from None
+    text = _text_of(path)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UsageError(f"{path}, line {line}: this is no YAML ({error.reason}).") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}{line}: this is no YAML ({getattr(error, 'problem', error)}).") from None
+        place = f", line {mark.line + 1}" if mark else ""
+        raise UsageError(f"{path}{place}: this is no YAML ({getattr(error, 'problem', error)}).") from None
+    except RecursionError:
+        raise UsageError(f"{path}, line 1: lists and mappings lie too deep in one another.") from None
     if root is None:
         raise UsageError(f"{path}, line 1: the profile is empty; it needs `stages:`.")
     return _Reader(str(path), path.parent, flights, into).profile(root)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the profile {path} cannot be read ({error.strerror}); check the path.") from None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path}, line {line}: this is no text in UTF-8; save it as such.") from None
 
 
 def _list(names: set[str]) -> str:

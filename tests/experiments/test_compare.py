@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,39 @@ def test_before_a_whole_block_nothing_is_said() -> None:
     document = told([1000, 1500], blocks=0)
     assert document["answer"].startswith("Nothing can be said yet")
     assert document["comparisons"] == []
+
+
+def judged(rows: list[TrialRow], configurations: int = 2) -> dict[str, Any]:
+    axis = axis_of(against=[f"{name}: serve {name} {{port}}" for name in "abc"[:configurations]], base=BASE)
+    declared = declaration(axis, BASE, Options(3600, 8, 0.03, seed=1), "again")
+    kept = {(one.block, one.configuration): one for one in rows}
+    judgement = comparison.judge(kept, Family.from_json(declared["design"]), seed=1)
+    return comparison_report.document(declared, rows, judgement, ended="answered")
+
+
+def test_a_setting_that_answers_nothing_well_is_worse_and_said_to_answer_nothing() -> None:
+    rows = [replace(one, good_per_s=0.0) if one.configuration == 1 else one for one in trials([163, 163], 4)]
+    document = judged(rows)
+    assert document["comparisons"][0]["verdict"] == "worse"
+    assert document["answer"] == "Take a. b answered nothing well."
+    json.dumps(document, allow_nan=False)
+    nothing = judged([replace(one, good_per_s=0.0) for one in rows])
+    assert nothing["answer"].startswith("No configuration answered anything well")
+
+
+def test_after_one_block_nothing_is_called_undecidable() -> None:
+    answer = judged(trials([1000, 1100], 1))["answer"]
+    assert answer == "Undecided between b and a after 1 block: nothing is judged before 3."
+
+
+def test_of_equals_one_whose_memory_is_unknown_is_not_taken_for_cheap() -> None:
+    rows = trials([1000, 1001], 8)
+    both = judged(rows)["answer"]
+    assert "take a, it saves 100 MB" in both
+    unknown = judged([replace(one, rss_bytes=None) if one.configuration == 0 else one for one in rows])[
+        "answer"
+    ]
+    assert "take b." in unknown
 
 
 def test_a_document_can_be_rendered_and_names_every_discard(tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ def profile(tmp_path: Path, text: str) -> Profile:
         ("endpoints:\n  - request: POST /\n    bodies: no.jsonl\nstages: []", 3, "is no file beside"),
         ("stages: []", 1, "at least one entry"),
         ("stages:\n  - users: 5\n    users: 6\n    for: 10s", 3, "given twice"),
+        ("stages:\n  - {users: 1, for: 1s}\n[a, b]: c", 3, "a key that is no word"),
+        ("stages:\n  - {users: 1, for: 1s, ? {a: b} : c}", 2, "a key that is no word"),
+        ('endpoints:\n  - "GET /a\\nPOST /b"\nstages: []', 2, "is not METHOD /path"),
+        ("endpoints:\n  - GET /a b\nstages: []", 2, "is not METHOD /path"),
+        ("think: [5s, 1s]\nstages:\n  - {users: 1, for: 1s}", 1, "5 s is longer than 1 s"),
     ],
 )
 def test_a_profile_with_an_error_is_refused_with_line_and_reason(
@@ -64,6 +69,17 @@ def test_a_profile_with_an_error_is_refused_with_line_and_reason(
         profile(tmp_path, text)
     assert f"line {line}" in str(refused.value)
     assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [(b"title: a\nthink: \x01\n", 2), (b"title: a\n# \xff\n", 2), (b"stages: " + b"[" * 5000, 1)],
+)
+def test_a_file_that_is_no_yaml_is_refused_with_its_line(tmp_path: Path, raw: bytes, line: int) -> None:
+    path = tmp_path / "profile.yaml"
+    path.write_bytes(raw)
+    with pytest.raises(UsageError, match=f"line {line}: "):
+        read(path, flights=tmp_path, into=tmp_path)
 
 
 def test_stages_of_one_kind_become_one_pattern_with_a_jump_between_them(tmp_path: Path) -> None:
@@ -103,6 +119,14 @@ def requests_of(into: Path) -> Requests:
     """The times of the one group of stages that was carried out."""
     (path,) = (path for path in into.glob("*/*/*/requests-1.bin"))
     return read_requests(path)
+
+
+def test_bodies_of_one_name_from_two_folders_stay_two_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.csv").write_text(f"who\n{name}\n")
+    first, second = (as_lines(tmp_path / name / "x.csv", tmp_path / "out") for name in ("a", "b"))
+    assert [json.loads(path.read_text()) for path in (first, second)] == [{"who": "a"}, {"who": "b"}]
 
 
 @needs_wrk
