@@ -97,19 +97,29 @@ def use_of(row: Gathered) -> ProcessUse:
         read_bytes=_difference(row.io_first, row.io_last, 0),
         written_bytes=_difference(row.io_first, row.io_last, 1),
         files={name: count / row.file_looks for name, count in row.files.most_common(8)},
-        parked_threads=sum(tid != loop_tid and _parked(row, tid) for tid in row.states),
+        parked_threads=_parked(row, loop_tid),
         loop_states=_shares(loop) if loop else None,
         thread_states={state: count / row.looks for state, count in others.items()} if row.looks else {},
     )
 
 
-def _parked(row: Gathered, tid: int) -> bool:
-    """Whether a thread waited for a lock or a queue before the phase and all through it, without doing anything."""
-    if tid not in row.threads_first or tid not in row.threads_last:
-        return False
-    states = row.states[tid]
-    always = states["lock"] + states["timed_lock"] == sum(states.values()) >= PARKED_LOOKS
-    return always and row.threads_last[tid][2] - row.threads_first[tid][2] <= PARKED_RUNS
+def _parked(row: Gathered, loop_tid: int | None) -> int:
+    """How many threads waited for a lock or a queue before the phase and all through it, doing next to nothing.
+
+    A thread that serves requests is put on a CPU for each of them: those that ran less than a seventh as often as the
+    busiest waiting one keep house (a runtime's timers, compilers, idle pools).
+    """
+    runs = {
+        tid: row.threads_last[tid][2] - row.threads_first[tid][2]
+        for tid, states in row.states.items()
+        if tid != loop_tid and tid in row.threads_first and tid in row.threads_last and _only_waits(states)
+    }
+    limit = max(PARKED_RUNS, max(runs.values(), default=0) / 7)
+    return sum(count <= limit for count in runs.values())
+
+
+def _only_waits(states: Counter[str]) -> bool:
+    return states["lock"] + states["timed_lock"] == sum(states.values()) >= PARKED_LOOKS
 
 
 def _loop_thread(row: Gathered) -> int:

@@ -230,7 +230,7 @@ def _spawns(facts: Facts) -> Cause | None:
 def _builds(facts: Facts) -> Cause | None:
     """From the agent: the lines that hold the CPU are calls that load, compile or connect."""
     agent = facts.seen.agent
-    if agent is None or facts.trivial:
+    if agent is None or facts.trivial or not facts.cpu_limited:
         return None
     share, what = 0.0, ""
     for place, source, part in agent.lines:

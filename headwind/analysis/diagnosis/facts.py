@@ -155,7 +155,7 @@ class Facts:
         return self.rate_per_s * self.mean_service_s if self.mean_service_s else None
 
     def late_answers(self, kind: str) -> list[Answer]:
-        """Of the independent stream under the full load, the first second left out."""
+        """Of the independent stream under full load, without the first second."""
         rows = [row for row in self.full.answers if row.kind == kind]
         began = min((row.sent_s for row in rows), default=0.0)
         return [row for row in rows if row.sent_s - began >= 1.0]
@@ -168,10 +168,8 @@ class Facts:
     @cached_property
     def missing_is_slow(self) -> bool:
         """Whether the 404 waits under load: more than 20 ms, and a good part of what a request waits."""
-        if self.missing_loaded_s is None or not self.missing_is_404:
-            return False
         waits = self.full.connections / self.rate_per_s if self.rate_per_s else 1.0
-        return self.missing_loaded_s > max(0.02, 0.15 * waits)
+        return self.missing_is_404 and (self.missing_loaded_s or 0.0) > max(0.02, 0.15 * waits)
 
     @cached_property
     def bad_share(self) -> float:
@@ -298,9 +296,10 @@ class Facts:
     @cached_property
     def trivial(self) -> bool:
         """The handler costs little beyond what the server needs for any answer, a 404 included."""
-        own = self.unloaded_cpu_s
-        if own is None:
+        if self.unloaded_cpu_s is None:
             return False
+        # What runs beside the requests weighs more on the few alone.
+        own = min(self.unloaded_cpu_s, self.cpu_per_request_s or self.unloaded_cpu_s)
         floor = self.missing_cpu_s if self.missing_cpu_s and self.missing_is_404 else None
         return own <= max(TRIVIAL_CPU_S, TRIVIAL_FACTOR * floor if floor and floor < TRIVIAL_CPU_S else 0.0)
 

@@ -64,7 +64,13 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
             "pure_delay",
         ),
         *("rate_limited", "serial_section", "connection_pool_limit", "workers_below_cores", "memory_growth"),
-        *("no_answers", "work_repeated_per_request"),
+        *(
+            "no_answers",
+            "work_repeated_per_request",
+            "threadpool_limit",
+            "cold_start",
+            "two_kinds_of_request",
+        ),
     ),
     "accept_queue_overflow": ("no_answers", "pure_delay", "serial_section", "connection_pool_limit"),
     "generator_limited": (
@@ -74,6 +80,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         "workers_below_cores",
         "serial_section",
         "connection_pool_limit",
+        "rate_limited",
     ),
     "noisy_host": ("workers_below_cores", "cpu_bound", "periodic_pause"),
     "cpu_throttled": (
@@ -122,7 +129,7 @@ def judge(seen: Observations) -> Diagnosis:
     """Causes in order, what was ruled out, the ceiling. Pure."""
     facts = Facts(seen)
     found = _rules(facts)
-    causes = _ordered(_without_consequences(found))
+    causes = _ordered(_without_consequences(found), connections.waits_to_connect(facts))
     if not causes:
         causes = [_none(facts)]
     measured = seen.full is not None and seen.full.requests > 0
@@ -222,13 +229,15 @@ def _is_minor(cause: Cause) -> bool:
     return cause.code in ("accept_queue_overflow", "no_keepalive") and cause.certainty != "proved"
 
 
-def _ordered(causes: list[Cause]) -> list[Cause]:
+def _ordered(causes: list[Cause], waits_to_connect: bool) -> list[Cause]:
     # What is kept of every request may be what makes it slow; memory alone does not.
     slows = any(cause.code == "drift" and cause.certainty == "proved" for cause in causes)
 
     def place(cause: Cause) -> float:
         if slows and cause.code == "drift":
             return ORDER.index("memory_growth") - 0.5
+        if waits_to_connect and cause.code == "accept_queue_overflow" and cause.certainty == "proved":
+            return ORDER.index("blocking_in_event_loop") - 0.5
         if _is_minor(cause):
             return ORDER.index("pure_delay") - 0.5
         return ORDER.index(cause.code)

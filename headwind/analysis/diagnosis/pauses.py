@@ -38,13 +38,16 @@ def _by_timeline(load: Load, usual: float) -> list[Stall]:
     found: list[Stall] = []
     start: int | None = None
     began = load.counters.began_s
-    for slot, count in enumerate([*load.timeline, int(usual)]):
+    # wrk's time line ends with the last answer: a run that ends in a stall is longer.
+    missing = int(load.duration_s / SLOT_S) - 1 - len(load.timeline)
+    line = [*load.timeline, *([0] * missing if missing >= 3 else [])]
+    for slot, count in enumerate([*line, int(usual)]):
         quiet = slot >= 10 and count < 0.1 * usual
         if quiet and start is None:
             start = slot
         elif not quiet and start is not None:
             length = (slot - start) * SLOT_S
-            if slot < len(load.timeline):  # the end of the run is no stall
+            if slot < len(line) or missing >= 3:  # a slot or two at the end of the run are no stall
                 busy = load.counters.cpu_over_time[start:slot]
                 found.append(Stall(began + start * SLOT_S, length, statistics.mean(busy) if busy else None))
             start = None
@@ -166,7 +169,7 @@ def pauses(facts: Facts) -> list[Cause]:
         return [_suspected_gc(facts, found)]
     period = regular_period_s(found.full) or regular_period_s(found.full + found.half)
     period = period or regular_period_s(found.all)
-    if period is None and (len(found.alone) < 2 or len(found.full) < 2):
+    if period is None and not _again_and_again(found):
         return []
     return [_periodic(facts, found, period)]
 
@@ -179,6 +182,13 @@ def _counts(found: Pauses) -> bool:
         and found.share >= 0.03
         and len(found.all) >= 3
     )
+
+
+def _again_and_again(found: Pauses) -> bool:
+    """Without a rhythm: stalls alone as under load, several of each, or each too long to be luck."""
+    if len(found.alone) >= 2 and len(found.full) >= 2:
+        return True
+    return bool(found.alone) and min(stall.length_s for stall in found.all) >= 0.5
 
 
 def rhythm_of_workers(stalls: list[Stall], workers: int) -> float | None:
@@ -236,7 +246,9 @@ def gc_pauses(facts: Facts) -> Cause | None:
     if agent is None or not agent.wall_s:
         return None
     share = agent.gc_pause_s / agent.wall_s
-    if share < 0.15 and not (agent.gc_longest_s >= 0.08 and share >= 0.04):
+    # Stalls far longer than any collection have another cause, which may make garbage as well.
+    other = max((stall.length_s for stall in find(facts).full), default=0.0) > 3 * agent.gc_longest_s
+    if share < 0.15 and not (agent.gc_longest_s >= 0.08 and share >= 0.04 and not other):
         return None
     each = agent.gc_pause_s / agent.requests if agent.requests else None
     return Cause(

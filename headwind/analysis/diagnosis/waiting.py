@@ -52,6 +52,8 @@ def _waits_outside(facts: Facts) -> bool:
     found = connections.accept_queue_overflow(facts)
     if found is None or found.certainty != "proved" or half is None or facts.loops:
         return False
+    if connections.waits_to_connect(facts) and len(facts.workers) == 1 and facts.workers[0].threads < 1.6:
+        return True  # the one thread is taken too, but nobody waits for it for long
     accepted = sum(process.client_sockets or 0.0 for process in facts.workers)
     fewer = sum(process.threads for process in half.counters.processes if process.role == "worker")
     grows = sum(process.threads for process in facts.workers) >= 1.2 * fewer
