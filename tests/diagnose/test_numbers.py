@@ -13,7 +13,8 @@ from headwind.analysis.diagnosis.gains import gain, gain_interval, words_of_gain
 from headwind.analysis.diagnosis.kinds import split_counts
 from headwind.analysis.diagnosis.observations import Intervention
 from headwind.analysis.diagnosis.pauses import Stall, regular_period_s, rhythm_of_workers
-from headwind.stress import probes, proxy
+from headwind.stress import probes, proc, proxy
+from headwind.stress.gathered import Gathered, use_of
 from headwind.stress.probes import Generated
 from headwind.stress.server import Server
 
@@ -133,3 +134,24 @@ def test_workers_are_those_who_serve_clients(
     monkeypatch.setattr(Server, "holders", lambda _: {1})
     server = Server(80, {1}, pids={1, 2, 3}, up={2: 1, 3: 1})
     assert server.workers(clients) == workers
+
+
+def waiting_threads(runs: Sequence[int], state: str = "timed_lock") -> int:
+    """How many of these threads, always seen waiting, are said to keep house."""
+    stat = proc.Stat("java", "S", 1, 0.0, len(runs), 0, 0, 0)
+    first = dict.fromkeys(range(len(runs)), (0.0, 0.0, 0))
+    last = {tid: (0.1, 0.0, count) for tid, count in enumerate(runs)}
+    row = Gathered(7, "java", stat, stat, first, last, looks=50)
+    for tid in range(len(runs)):
+        row.states[tid][state] = 50
+    return use_of(row).parked_threads
+
+
+def test_threads_that_hardly_ever_run_hold_no_request() -> None:
+    assert waiting_threads([300, 280, 310, 20, 0, 2]) == 3
+    assert waiting_threads([200] * 40, "lock") == 0  # all wait for one lock in turn
+    assert waiting_threads([0, 1, 2], "lock") == 3
+
+
+def test_a_thread_seen_doing_anything_else_is_not_parked() -> None:
+    assert waiting_threads([1, 1], "sleep") == 0
