@@ -13,7 +13,7 @@ from headwind.analysis.diagnosis import CODES, Observations, judge
 from headwind.analysis.diagnosis.exclusion import SAMPLED
 from headwind.analysis.diagnosis.facts import Facts
 from headwind.analysis.diagnosis.judge import EXPLAINS, ORDER
-from headwind.analysis.diagnosis.observations import Counters, Load, Unloaded
+from headwind.analysis.diagnosis.observations import AgentView, Answer, Counters, Load, Unloaded
 from tests.diagnose.sick.cases import NAMED
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -309,3 +309,76 @@ def test_a_pool_whose_waiters_use_the_cpu_is_still_the_pool() -> None:
 def test_a_full_cpu_at_the_usual_cost_of_a_request_is_no_pool() -> None:
     found = judge(crowded_pool(dearer=1.0))
     assert "connection_pool_limit" not in [cause.code for cause in found.causes]
+
+
+def test_a_runtimes_own_timers_are_no_threads_in_service() -> None:
+    """Java: nine threads in timed waits with load and without, twelve more under load, 11 requests in service."""
+    slots = slots_of("threadpool")
+    loaded = with_threads(seen("threadpool"), python=False, timed_lock=slots + 9, lock=12.0)
+    alone = loaded.unloaded.missing_counters
+    assert alone is not None
+    rows = tuple(replace(row, thread_states={"timed_lock": 9.0, "lock": 24.0}) for row in alone.processes)
+    calm = replace(loaded.unloaded, missing_counters=replace(alone, processes=rows))
+    found = judge(replace(loaded, unloaded=calm))
+    assert found.causes[0].code == "threadpool_limit"
+    assert "threadpool_limit" not in {row.code for row in found.ruled_out}
+
+
+def test_a_lock_around_computing_is_a_lock_where_threads_could_all_compute() -> None:
+    before = seen("threaded_lock")
+    _, counters = full_of(before)
+    rows = tuple(
+        replace(
+            row, cpu_s=0.97 * counters.wall_s, thread_states={"lock": 190.0, "run": 1.5}, parked_threads=0
+        )
+        if row.role == "worker"
+        else row
+        for row in counters.processes
+    )
+    quiet = with_counters(
+        before,
+        processes=rows,
+        host_busy_s=1.1 * counters.wall_s,
+        host_idle_s=0.9 * counters.wall_s,
+        host_nice_s=0.0,
+        cpus=2,
+    )
+    assert codes(replace(quiet, python=False))[0] == "serial_section"
+    assert codes(replace(quiet, python=True))[0] != "serial_section"
+
+
+def test_a_full_generator_explains_that_little_comes_through() -> None:
+    assert "rate_limited" in EXPLAINS["generator_limited"]
+
+
+def test_workers_that_are_being_born_hold_no_requests() -> None:
+    born = with_counters(seen("wsgi_wait"), pids_gone=(7, 8, 9), pids_come=(10, 11, 12))
+    assert codes(born) == ["worker_restarts"]
+
+
+def test_clients_that_wait_to_connect_are_told_so_first() -> None:
+    """Two workers with one thread each are taken, too, but a connection takes longer than an answer."""
+    full, _ = full_of(seen("wsgi_wait"))
+    answers = tuple(Answer("missing", i, i, 1.0, i + 1.2, 404) for i in range(40))
+    refused = with_counters(
+        replace(seen("wsgi_wait"), full=replace(full, answers=answers)),
+        accept_overflows=900,
+        accept_overflows_late=700,
+    )
+    assert codes(refused) == ["accept_queue_overflow", "threadpool_limit"]
+    quick = replace(full, answers=tuple(replace(row, connect_s=0.01) for row in answers))
+    later = replace(refused, full=replace(quick, counters=full_of(refused)[1]))
+    assert codes(later) == ["threadpool_limit", "accept_queue_overflow"]
+
+
+def test_work_beside_the_requests_is_not_repeated_in_each() -> None:
+    """A job by the clock computes now and then; the CPU has room."""
+    assert "work_repeated_per_request" not in codes(
+        replace(seen("delay"), agent=replace(agent_of("cpu"), functions={"load_model": 0.9}))
+    )
+
+
+def agent_of(name: str) -> AgentView:
+    agent = seen(name).agent
+    assert agent is not None
+    return agent

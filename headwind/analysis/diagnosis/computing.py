@@ -309,7 +309,8 @@ def workers_below_cores(facts: Facts) -> Cause | None:
     return Cause(
         "workers_below_cores",
         "proved" if bought else "likely",
-        f"{workers} worker{'s' if workers > 1 else ''} on {cpus} cores, each with its interpreter full: "
+        f"{workers} worker{'s' if workers > 1 else ''} on {cpus} cores, each "
+        f"{'with its interpreter full' if facts.seen.python else 'full'}: "
         f"{1e3 * (facts.cpu_per_request_s or 0.0):.1f} ms of CPU per request"
         + (f"; one more changed throughput by {words_of_gain(tried)}." if tried and bought else "."),
         (

@@ -45,13 +45,13 @@ def slow_connects(facts: Facts) -> tuple[int, int]:
 
 
 def waits_to_connect(facts: Facts) -> bool:
-    """Whether clients under load wait longer for their connection than for the answer, twice as long in the mean."""
+    """Whether clients under load wait longer for their connection than for the answer afterwards, in the mean."""
     rows = [
         (row.connect_s, row.latency_s - row.connect_s)
         for row in (facts.full.answers if facts.seen.full is not None else ())
         if row.connect_s is not None and row.latency_s is not None
     ]
-    return len(rows) >= 20 and sum(row[0] for row in rows) > 2 * sum(row[1] for row in rows)
+    return len(rows) >= 20 and sum(row[0] for row in rows) > sum(row[1] for row in rows)
 
 
 def accept_queue_overflow(facts: Facts) -> Cause | None:

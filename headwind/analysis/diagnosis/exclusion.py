@@ -9,14 +9,15 @@ from headwind.analysis.diagnosis import computing, connections, overtime, pauses
 from headwind.analysis.diagnosis.facts import SATURATED_BELOW, Facts, latencies_s
 from headwind.analysis.diagnosis.gains import gain, words_of_gain
 from headwind.analysis.diagnosis.model import RuledOut
-from headwind.analysis.diagnosis.slots import waits_at_a_capped_pool
+from headwind.analysis.diagnosis.slots import all_wait, waits_at_a_capped_pool
 from headwind.analysis.diagnosis.waiting import in_flight
 
 Check = Callable[[Facts], str | None]
 
 
 def _cpu(facts: Facts) -> str | None:
-    if facts.cpu_limited:
+    nearly_full = facts.idle_share < 0.15 and facts.server_cores >= 0.3 * facts.counters.server_cpus
+    if facts.cpu_limited or nearly_full:
         return None
     return (
         f"the server used {facts.server_cores:.2f} of {facts.counters.server_cpus} cores, and no worker "
@@ -46,10 +47,7 @@ def _threadpool(facts: Facts) -> str | None:
         )
     if facts.loops and total <= 1.6 * len(facts.workers):
         return "the workers have no threads but the event loop's"
-    if (
-        not facts.cpu_limited
-        and abs(facts.lock_waiters - (facts.slots or 0.0)) <= 0.3 * (facts.slots or 0.0) + 1
-    ):
+    if not facts.cpu_limited and all_wait(facts) is not None:
         return None  # those that wait may be the threads in service
     if facts.cpu_limited or facts.working_threads < 0.4 * (total - len(facts.loops)):
         return f"{facts.working_threads:.1f} of {total:.0f} threads hold a request and wait"
@@ -285,8 +283,8 @@ def _cold(facts: Facts) -> str | None:
 
 def _generator(facts: Facts) -> str | None:
     share = facts.generator_share
-    if share < 0.01:
-        return None  # wrk needs more than that: it was not read
+    if share < 0.01 or (share >= 0.5 and facts.idle_share < 0.15):
+        return None  # wrk needs more than nothing: it was not read; or it may have wanted more than it got
     return f"wrk's busiest thread used {100 * share:.0f} % of a core" if share < 0.75 else None
 
 

@@ -108,6 +108,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "periodic_pause": ("two_kinds_of_request",),
     "blocking_in_event_loop": ("pure_delay", "accept_queue_overflow"),
     "log_backpressure": ("serial_section", "cpu_bound", "workers_below_cores"),
+    "serial_section": ("cpu_bound", "workers_below_cores"),
     "connection_pool_limit": ("cpu_bound", "workers_below_cores"),
     "work_repeated_per_request": ("gc_pauses", "workers_below_cores", "cpu_bound"),
     "batch_window": ("pure_delay", "serial_section", "connection_pool_limit", "rate_limited"),
@@ -208,6 +209,7 @@ def _rules(facts: Facts) -> list[Cause]:
         overtime.pure_delay(facts),
         waiting.logging_computes(facts),
         slots.pool_that_computes(facts),
+        slots.lock_that_computes(facts),
         *pauses.pauses(facts),
         *waiting.waiting(_least_disturbed(facts)),
     )

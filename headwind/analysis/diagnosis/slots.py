@@ -75,6 +75,31 @@ def pool_that_computes(facts: Facts) -> Cause | None:
     )
 
 
+def lock_that_computes(facts: Facts) -> Cause | None:
+    """One thread computes at a time while many wait for a lock and a core is idle, in a runtime whose threads could
+    all compute. (Python's could not: there it is the interpreter's own lock, and more workers help.)"""
+    waiters = facts.threads_in("lock") - facts.parked_threads
+    running = sum(facts.runnable(process) for process in facts.workers)
+    idle_cores = facts.idle_share * facts.counters.cpus
+    if facts.seen.python or not facts.cpu_limited or idle_cores < 0.3:
+        return None
+    if facts.server_cores > 1.15 * len(facts.workers) or waiters < max(10.0, 5 * running):
+        return None
+    return Cause(
+        "serial_section",
+        "proved",
+        f"One request at a time computes: {waiters:.0f} threads wait for a lock while {idle_cores:.1f} cores are idle.",
+        (
+            *common(facts),
+            evidence("threads waiting for a lock", waiters, "1", "/proc/<pid>/task/*/syscall, sampled"),
+            evidence("threads that run or could", running, "1", "same"),
+            evidence("idle cores", idle_cores, "cores", "/proc/stat"),
+        ),
+        "Hold the lock for less, or split it; what is computed inside is the limit, not threads or cores.",
+        "throughput up to that of all cores",
+    )
+
+
 def single_threads(facts: Facts) -> Cause | None:
     """Workers with one thread each (no event loop) that all hold a request."""
     if facts.loops or not facts.workers:
@@ -141,20 +166,30 @@ def lock_or_pool(facts: Facts) -> Cause | None:
         return _serial(facts, slots, waiters, working)
     if threaded and facts.threads_in("client") > 0.5 * working:
         return None  # threads that wait for a client's next request are free
-    if _all_wait(facts, slots, working, waiters):
-        return _threads(facts, slots, waiters, 0.0)
+    if (held := all_wait(facts)) is not None:
+        return _threads(facts, slots, held, 0.0)
     if threaded and working >= 0.7 * slots and waiters <= max(0.5 * working, 2.5 * len(facts.workers)):
         return _threads(facts, slots, working, waiters)
     return _pool(facts, slots, working, waiters)
 
 
-def _all_wait(facts: Facts, slots: float, working: float, waiters: float) -> bool:
-    """Whether as many threads wait as requests are in service, and no other thread does anything.
+def all_wait(facts: Facts) -> float | None:
+    """How many threads wait, where these are as many as requests in service and no other thread does anything.
 
     A wait with a time limit is a sleep in some runtimes (Java, Node's workers) and a wait for a lock in others. If all
-    threads that are not idle are in service, though, requests wait for a thread and not for something inside.
+    threads that are not idle are in service, though, requests wait for a thread and not for something inside. Those
+    that wait so without any load as well (a runtime's own) are none of them.
     """
-    return slots >= 3 and working < 0.3 * slots and abs(waiters - slots) <= 0.3 * slots + 1
+    slots = facts.slots or 0.0
+    if slots < 3 or facts.working_threads >= 0.3 * slots:
+        return None
+    base = facts.seen.unloaded.missing_counters
+    workers = [row for row in base.processes if row.role == "worker"] if base is not None else []
+    before = sum(row.thread_states.get("timed_lock", 0.0) for row in workers)
+    more = facts.threads_in("timed_lock") - before
+    if abs(more - slots) <= 0.25 * slots:
+        return more
+    return facts.lock_waiters if abs(facts.lock_waiters - slots) <= 0.3 * slots + 1 else None
 
 
 def _serial(facts: Facts, slots: float, waiters: float, working: float) -> Cause:
@@ -171,6 +206,7 @@ def _serial(facts: Facts, slots: float, waiters: float, working: float) -> Cause
             *common(facts),
             evidence("threads waiting for a lock", waiters, "1", "/proc/<pid>/task/*/syscall, sampled"),
             evidence("threads holding a request", working, "1", "same"),
+            *_copy(facts),
         ),
         "Hold the lock for less, or split it; what is done inside is the limit, not threads or CPU.",
         "throughput up to the next limit; half the time inside the lock doubles it",
@@ -231,12 +267,18 @@ def _pool(facts: Facts, slots: float, working: float, waiters: float) -> Cause |
             evidence(
                 "outbound connections", facts.outbound_sockets if sockets else None, "1", "/proc/<pid>/fd"
             ),
+            *_copy(facts),
             *_known(slots / len(facts.workers)),
         ),
         "Raise the pool's size (database, HTTP client, semaphore), as far as the server behind it "
         "can bear, or hold a place for less.",
         "throughput in proportion to the pool, until the next limit",
     )
+
+
+def _copy(facts: Facts) -> tuple[Evidence, ...]:
+    copy = facts.intervention("copy")
+    return (evidence("gain of a second copy", gain(copy), "1", "intervention"),) if copy is not None else ()
 
 
 def _known(each: float) -> tuple[Evidence, ...]:
