@@ -58,6 +58,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Compare, write the folder, print the answer."""
+    if options.rate is not None:
+        raise UsageError(
+            "compare asks what each setting takes, and at one --rate all take the same; latency at an equal rate is "
+            "measured at the end without it."
+        )
     base = plan_of(options, url=_any_url(options))
     axis = variants.axis_of(
         workers=options.workers or (),
@@ -101,8 +106,7 @@ def _any_url(options: argparse.Namespace) -> str | None:
     """A URL for the checks of the plan where only `--against` names servers."""
     if options.url or options.server_command or not options.against:
         return None
-    what = options.against[0].partition(":")[2].strip()
-    return what if what.startswith("http") else "http://127.0.0.1:{port}/"
+    return variants.url_of(options.against)
 
 
 def _margin(text: str) -> float:

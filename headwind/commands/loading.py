@@ -136,6 +136,11 @@ def plan_of(options: argparse.Namespace, *, url: str | None = None) -> Plan:
     if options.rate is not None:
         seed = schedule.new_seed() if options.seed is None else options.seed
         planned = Schedule(options.rate, options.arrival, seed)
+        lasts_s = whole_seconds(options.duration, "--duration")
+        if options.rate * lasts_s < 1:
+            raise UsageError(
+                f"at {options.rate:g} per second nothing is due within {lasts_s} s; give a longer --duration."
+            )
     return Plan(
         url=options.url or url or "http://127.0.0.1:{port}/",
         command=options.server_command,

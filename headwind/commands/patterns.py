@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from headwind.commands.explain import asked_gates
 from headwind.commands.loading import again_command, confirm, plan_of
 from headwind.commands.showing import show_experiment
 from headwind.errors import Exit, UsageError
@@ -19,7 +21,7 @@ from headwind.stress.plan import Plan
 from headwind.stress.profile import Endpoint, Profile
 from headwind.stress.schedule import read_requests
 from headwind.stress.standing import standing
-from headwind.stress.variants import Configuration, axis_of
+from headwind.stress.variants import Configuration, axis_of, url_of
 
 _HELP_SHORTEN = "carry the pattern out in a fraction of its time, to try it out"
 
@@ -47,15 +49,13 @@ def add_patterns(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Carry the patterns out, write the folder, print the answer; the exit code is the objectives'."""
-    stand_in = options.against[0].partition(":")[2].strip() if options.against else None
-    if stand_in and not stand_in.startswith("http"):
-        stand_in = "http://127.0.0.1:{port}/"
+    stand_in = url_of(options.against) if options.against and not options.url else None
     base = plan_of(options, url=stand_in)
-    if options.shorten < 1:
+    if not 1 <= options.shorten < math.inf:
         raise UsageError(f"--shorten {options.shorten:g} would lengthen the pattern; give 1 or more.")
     servers = _servers(options, base)
     into = folder.create(options.reports, options.label) if not options.dry_run else Path()
-    patterns = [_pattern(path, base, into / "bodies", options.shorten) for path in options.profile]
+    patterns = _patterns(options, base, into / "bodies")
     if options.dry_run:
         _describe(patterns)
         return Exit.DONE
@@ -99,6 +99,23 @@ def _servers(options: argparse.Namespace, base: Plan) -> tuple[Configuration, ..
     if not options.against:
         return (Configuration("server"),)
     return axis_of(against=options.against, base=base).configurations
+
+
+def _patterns(options: argparse.Namespace, base: Plan, bodies: Path) -> list[Profile]:
+    """The patterns asked for, with the command line's objectives beside their own.
+
+    Raises UsageError for options that a profile's own lines stand for.
+    """
+    target, objectives = asked_gates(options)
+    for name, given, instead in (
+        ("--rate", options.rate is not None, "`rate:` in a stage of it"),
+        ("--mix", bool(options.mix), "`endpoints:` in it"),
+        ("--target", target is not None, "--slo, such as 'rps>100'"),
+    ):
+        if given:
+            raise UsageError(f"a load pattern does not take {name}; give {instead}.")
+    found = [_pattern(path, base, bodies, options.shorten) for path in options.profile]
+    return [replace(one, objectives=(*one.objectives, *objectives)) for one in found]
 
 
 def _pattern(path: Path, base: Plan, bodies: Path, shorten: float) -> Profile:

@@ -27,6 +27,7 @@ from headwind.statistics.blocks import Floats
 GRID = 801
 SLOPES = np.geomspace(0.5, 128, 25)  # 1.6 for a p99 of five services in M/D/1, 54 for one of 125 services
 CONFIRM_AT = 0.75  # of the reach, away from the estimate
+_DOWN = 2.0  # the climb's factor while nothing holds
 _BEND = 0.2  # of what the line says at a distance, as a standard deviation; chosen by simulation on M/D/1
 _LEAST_ERROR = 0.03  # relative, of any figure of one step
 _SHARPEST = 0.008  # no step tells rates apart that are closer than this
@@ -118,7 +119,7 @@ def _climb(steps: Sequence[Step], plan: BisectionPlan) -> BisectionState | None:
         bottom = min(rates)
         if bottom <= plan.lowest_per_s:
             return BisectionState("done", None, None, None, bottom, below_bottom=True)
-        return BisectionState("climb", max(bottom / plan.factor, plan.lowest_per_s), None, None, bottom)
+        return BisectionState("climb", max(bottom / _DOWN, plan.lowest_per_s), None, None, bottom)
     return None
 
 

@@ -10,10 +10,11 @@ from headwind.statistics.bisection import BisectionState
 from headwind.statistics.queueing import closed_loop_bound_per_s
 from headwind.statistics.trend import LEVEL
 from headwind.stress.schedule import EXACT_LIMIT_PER_S, LATE_SEND_S
-from headwind.stress.step import USERS_SHARES, StepFigures
+from headwind.stress.step import NEAR_S, USERS_SHARES, StepFigures
 
 SCHEMA = "headwind.experiment/1"
 _BUSY_SHARE = 0.5
+FEW_ANSWERS = 4000  # below, the p99 of a step rests on fewer than 40 of them, which come in bursts
 _SAME_RATE = 0.02
 
 
@@ -156,6 +157,12 @@ def _notes(figures: Sequence[StepFigures], connections: int, seed: int) -> list[
         notes.append(
             f"Above {EXACT_LIMIT_PER_S:,.0f}/s latency is the sum of latency from the send and the send's lag behind "
             "its due time, each at the same percentile: an upper bound."
+        )
+    fewest = min((one.answers for one in figures if one.length_s >= NEAR_S), default=None)
+    if fewest is not None and fewest < FEW_ANSWERS:
+        notes.append(
+            f"A step near the capacity had {words.number(fewest)} answers: a p99 rests on the slowest hundredth of "
+            "them, so the true capacity may well lie outside the interval. A longer --budget does not mend that."
         )
     busy = [one for one in figures if one.busy_share > _BUSY_SHARE]
     if busy:

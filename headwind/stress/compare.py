@@ -67,6 +67,11 @@ def declaration(axis: Axis, base: Plan, options: Options, again: str) -> dict[st
             f"a budget of {options.budget_s:g} s holds {max(0, fitting)} blocks, and nothing is judged before "
             f"{FIRST_LOOK}; give --budget {needed:.0f}m or more, or a shorter --duration."
         )
+    if options.blocks is not None and options.blocks < FIRST_LOOK:
+        raise UsageError(
+            f"{options.blocks} blocks decide nothing: nothing is judged before {FIRST_LOOK}; give --blocks "
+            f"{FIRST_LOOK} or more."
+        )
     blocks = options.blocks or min(fitting, MOST_BLOCKS)
     design = comparison.design_of(len(axis.configurations), blocks, margin=options.margin)
     return {
@@ -80,6 +85,8 @@ def declaration(axis: Axis, base: Plan, options: Options, again: str) -> dict[st
             "duration_s": base.duration_s,
             "warmup_s": base.warmup_s,
         },
+        "command": privacy.scrub(base.command) if base.command else None,
+        "sent": _sent(base),
         "design": design.to_json() if isinstance(design, Family) else asdict(design),
         "is_search": isinstance(design, SearchPlan),
         "blocks": blocks,
@@ -91,10 +98,28 @@ def declaration(axis: Axis, base: Plan, options: Options, again: str) -> dict[st
     }
 
 
+def _sent(base: Plan) -> dict[str, Any]:
+    """What is sent, as far as it may be written down; header values stay out."""
+    return {
+        "traffic": [
+            [one.method, one.path, one.weight, str(one.script or one.bodies or "")] for one in base.traffic
+        ],
+        "headers": sorted(base.headers),
+        "script_arguments": list(base.script_arguments),
+        "timeout_s": base.timeout_s,
+    }
+
+
 def same_experiment(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise UsageError unless an experiment may go on under this command line."""
-    for name in ("axis", "configurations", "url", "load"):
-        if before[name] != now[name]:
+    margins = [one["design"]["margin"] for one in (before, now)]
+    if margins[0] != margins[1]:
+        raise UsageError(
+            f"the experiment to go on with was declared with a margin of {words.share(margins[0])}; give the same "
+            "--margin, or leave --resume out."
+        )
+    for name in ("axis", "configurations", "url", "load", "command", "sent"):
+        if before.get(name) != now[name]:
             raise UsageError(
                 f"the experiment to go on with had another {name}; give the same options, or leave --resume out."
             )

@@ -25,6 +25,7 @@ from headwind.stress.mixed import latency_of
 # Beyond this many requests per second one connection a thread costs the generator too much, and pace.lua takes over.
 EXACT_LIMIT_PER_S = 6000.0
 DEFAULT_CONNECTIONS = 64
+HIGHEST_PER_S = 1e6
 # Room after the schedule for connections that are slow to open and for late answers; wrk ends itself when all are in.
 PATIENCE_S = 12
 # The generator's own lag: above this at p99, its latency figures say more of itself than of the server.
@@ -70,8 +71,11 @@ class Schedule:
     patience_s: int = PATIENCE_S
 
     def __post_init__(self) -> None:
-        if self.rate_per_s <= 0:
-            raise UsageError(f"a rate of {self.rate_per_s:g} per second sends nothing; give --rate above 0.")
+        if not 0 < self.rate_per_s <= HIGHEST_PER_S:
+            raise UsageError(
+                f"no schedule has {self.rate_per_s:g} requests per second; give --rate above 0, and at most "
+                f"{HIGHEST_PER_S:,.0f}."
+            )
 
     @property
     def words(self) -> str:

@@ -22,6 +22,7 @@ CAPACITY_BUDGET_S = 222.0
 # Shares of the closed loop's ceiling; the first three are what the report states for users, too.
 USERS_SHARES = (0.5, 0.7, 0.9)
 CLIMB_SHARES = (*USERS_SHARES, 1.1)
+LOWEST_SHARE = 0.005  # of the ceiling, where requests hardly ever meet: what fails there fails at any rate
 HIGHEST_SHARE = 1.6  # a schedule can hold more than a closed loop reached, but not by much
 COARSE_S, NEAR_S, SLOW_S, LONGEST_S = 6, 30, 40, 45
 NEAR_RATIO = 1.5  # a step is near when the 90 % interval is narrower than this: right after the climb
@@ -35,7 +36,13 @@ DELIVERED = 0.98  # paced sends below this share of the schedule: the server doe
 def climb_plan(ceiling_per_s: float) -> BisectionPlan:
     """The search around a closed loop's ceiling, in requests per second."""
     rungs = tuple(round(share * ceiling_per_s, 2) for share in CLIMB_SHARES)
-    return BisectionPlan(rungs[0], HIGHEST_SHARE * ceiling_per_s, factor=1.25, rungs=rungs)
+    return BisectionPlan(
+        rungs[0],
+        HIGHEST_SHARE * ceiling_per_s,
+        factor=1.25,
+        lowest_per_s=max(0.5, LOWEST_SHARE * ceiling_per_s),
+        rungs=rungs,
+    )
 
 
 def step_length_s(state: BisectionState, relaxation_s: float = 0.0) -> int:
@@ -100,6 +107,8 @@ class StepFigures:
 def check_objectives(objectives: Sequence[Objective]) -> None:
     """Raise UsageError for an objective that a rate cannot be searched for."""
     for objective in objectives:
+        if objective.threshold <= 0:
+            raise UsageError(f"{objective.text!r} can hold at no rate; give a limit above 0.")
         if objective.unit not in ("s", "share") or not objective.upper or objective.metric == "late":
             raise UsageError(
                 f"{objective.text!r} does not get worse with the rate; capacity takes latencies and errors, such as "

@@ -18,7 +18,9 @@ from pathlib import Path
 import psutil
 
 from headwind.errors import MissingError, UsageError
+from headwind.stress import privacy
 from headwind.stress.interrupt import Interrupt
+from headwind.stress.server import locate
 
 _STOP_PATIENCE_S = 5.0
 _TAIL_BYTES = 4096
@@ -62,6 +64,9 @@ class Found:
     def __init__(self, port: int) -> None:
         # Once only: asking every process for its sockets costs more CPU than all else that is watched.
         self._pids = set(listeners(port))
+        if any(_is_docker_proxy(pid) for pid in self._pids):
+            # Docker's proxy only passes bytes on: the server is what listens behind it, where that can be seen.
+            self._pids = set(locate(port).roots)
 
     def working(self) -> set[int]:
         """The ids of its processes that live now."""
@@ -182,6 +187,13 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
+def _is_docker_proxy(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).name() == "docker-proxy"
+    except psutil.Error:
+        return False
+
+
 def last_line(log: Path) -> str:
     """The last line of a log that is not empty, without control characters, at most 200 characters."""
     with log.open("rb") as file:
@@ -253,6 +265,7 @@ def wait_ready(
     Raises MissingError where it dies, or is not ready within `patience_s`. A server that we did not start gets no
     time to come up: nothing listening is an error at once.
     """
+    shown = privacy.split_url(url).shown
     began = time.monotonic()
     last = "nothing listens there"
     while (waited := time.monotonic() - began) < patience_s:
@@ -269,7 +282,7 @@ def wait_ready(
         except ConnectionError as error:
             last = f"nothing answers there ({error})"
             if server is None:
-                raise MissingError(f"{url}: {last}; start the server, or let --command start it.") from None
+                raise MissingError(f"{shown}: {last}; start the server, or let --command start it.") from None
         interrupt.wait(0.05)
     advice = f"its output is in {server.log}" if server else "check the server, or name a path with --ready"
-    raise MissingError(f"{url} was not ready within {patience_s:g} s: {last}; {advice}.")
+    raise MissingError(f"{shown} was not ready within {patience_s:g} s: {last}; {advice}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -90,6 +91,20 @@ def axis_of(
         if not known:
             raise UsageError("the command does not take {workers}; put it where the number of workers goes.")
     return Axis(name if name != "setting" else settings[0].partition("=")[0], tuple(rows))
+
+
+def url_of(against: Sequence[str]) -> str:
+    """A URL for `--against` without `--url`: of its first URL, at the port of a command where there is one.
+
+    A command and a URL beside one another are the same service in two places, so the path is the same.
+    """
+    rows = [_against(text) for text in against]
+    first = next((row.url for row in rows if row.url), None)
+    if all(row.url for row in rows) and first:
+        return first
+    parts = urllib.parse.urlsplit(first or "http:///")
+    query = f"?{parts.query}" if parts.query else ""
+    return f"http://127.0.0.1:{{port}}{parts.path or '/'}{query}"
 
 
 def _workers(count: int) -> Configuration:

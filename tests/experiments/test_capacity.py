@@ -95,6 +95,21 @@ def test_a_paced_step_adds_the_lag_and_fails_where_the_schedule_is_not_sent() ->
     assert not judge_paced(run, 0.0005, 70_000, 8000, [gates.parse("p99<10ms")]).held
 
 
+@pytest.mark.parametrize("text", ["p99<0ms", "errors<0%"])
+def test_an_objective_that_nothing_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="can hold at no rate"):
+        check_objectives([gates.parse(text)])
+
+
+def test_what_fails_at_every_rate_is_known_in_a_minute() -> None:
+    steps: list[Step] = []
+    design = step.climb_plan(500.0)
+    while (state := judge_steps(steps, design)).next_per_s is not None:
+        steps.append(Step(state.next_per_s, False, 0.1))
+    assert state.below_bottom
+    assert len(steps) * step.COARSE_S <= 60
+
+
 @pytest.mark.parametrize("text", ["rps>1000", "late<1%", "requests>=5", "p99>1ms"])
 def test_an_objective_that_does_not_get_worse_with_the_rate_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="does not get worse with the rate"):

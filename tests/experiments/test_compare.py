@@ -22,10 +22,11 @@ import pytest
 from headwind.errors import UsageError
 from headwind.report import folder as rendering
 from headwind.statistics.verdicts import Plan as Family
-from headwind.stress import comparison, comparison_report, leftovers, target
+from headwind.stress import compare, comparison, comparison_report, leftovers, target, variants
 from headwind.stress.compare import Options, declaration, finalists_of
 from headwind.stress.journal import Journal, TrialRow
 from headwind.stress.plan import Plan
+from headwind.stress.server import Server
 from headwind.stress.variants import axis_of
 
 SERIAL = Path(__file__).with_name("serial_server.py")
@@ -120,6 +121,30 @@ def test_a_setting_that_answers_nothing_well_is_worse_and_said_to_answer_nothing
     json.dumps(document, allow_nan=False)
     nothing = judged([replace(one, good_per_s=0.0) for one in rows])
     assert nothing["answer"].startswith("No configuration answered anything well")
+
+
+def test_a_url_in_any_place_lends_its_path_to_a_command() -> None:
+    url, command = "docker: http://127.0.0.1:8000/v1/prediction?a=1", "process: serve {port}"
+    for both in ([url, command], [command, url]):
+        assert variants.url_of(both) == "http://127.0.0.1:{port}/v1/prediction?a=1"
+    assert variants.url_of([command, "other: serve2 {port}"]) == "http://127.0.0.1:{port}/"
+    assert variants.url_of([url, "b: http://127.0.0.1:9/"]) == "http://127.0.0.1:8000/v1/prediction?a=1"
+
+
+def test_going_on_with_another_command_or_margin_is_refused() -> None:
+    axis, options = axis_of(workers=[1, 2], base=BASE), Options(3600, 8, 0.03, 1)
+    before = declaration(axis, BASE, options, "again")
+    compare.same_experiment(before, before)
+    other = replace(BASE, command="serve --slow {port} {workers}")
+    with pytest.raises(UsageError, match="had another command"):
+        compare.same_experiment(before, declaration(axis, other, options, "again"))
+    with pytest.raises(UsageError, match="margin of 3 %"):
+        compare.same_experiment(before, declaration(axis, BASE, replace(options, margin=0.1), "again"))
+
+
+def test_fewer_blocks_than_are_judged_are_refused() -> None:
+    with pytest.raises(UsageError, match="--blocks 3 or more"):
+        declaration(axis_of(workers=[1, 2], base=BASE), BASE, Options(3600, 2, 0.03, 1), "")
 
 
 def test_after_one_block_nothing_is_called_undecidable() -> None:
@@ -331,3 +356,18 @@ def test_going_on_with_other_options_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "had another axis" in done.stderr
+
+
+def test_a_proxy_of_docker_is_never_taken_for_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, server = subprocess.Popen(["sleep", "60"]), subprocess.Popen(["sleep", "60"])
+    try:
+        monkeypatch.setattr(target, "listeners", lambda port: [proxy.pid])
+        monkeypatch.setattr(target, "_is_docker_proxy", lambda pid: pid == proxy.pid)
+        monkeypatch.setattr(target, "locate", lambda port: Server(port, {server.pid}))
+        assert target.Found(80).working() == {server.pid}
+        monkeypatch.setattr(target, "locate", lambda port: Server(port, set()))
+        assert target.Found(80).working() == set()
+    finally:
+        for process in (proxy, server):
+            process.kill()
+            process.wait()
