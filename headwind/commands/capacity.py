@@ -10,7 +10,7 @@ from headwind.analysis import gates
 from headwind.commands.inputs import duration
 from headwind.commands.loading import add_load, again_command, confirm, plan_of
 from headwind.commands.showing import show_experiment
-from headwind.errors import Exit
+from headwind.errors import Exit, MissingError
 from headwind.stress import capacity, folder, generator, schedule, step
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.standing import standing
@@ -60,7 +60,11 @@ def execute(options: argparse.Namespace) -> int:
             seed=options.seed or schedule.new_seed(),
             again=again,
         )
-        ended = search.run()
+        try:
+            ended = search.run()
+        except MissingError:
+            show_experiment(into, options.format)
+            raise
     show_experiment(into, options.format)
     if ended == "interrupted":
         print(f"headwind: interrupted; what was measured is in {into}.", file=sys.stderr)

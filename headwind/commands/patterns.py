@@ -77,7 +77,9 @@ def execute(options: argparse.Namespace) -> int:
                         pattern_run.carry_out(
                             stood, pattern, wrk, place, seed, interrupt, server=server.name, parts=parts
                         )
-                        totals[f"{server.name}, {pattern.title}"] = _total(pattern, place)
+                        totals[f"{server.name}, {pattern.title}"] = _total(
+                            pattern, place, [one for one in parts if one.server == server.name]
+                        )
         except pattern_run.Interrupted:
             interrupted = True
     document = pattern_report.document(
@@ -133,15 +135,15 @@ def _pattern(path: Path, base: Plan, bodies: Path, shorten: float) -> Profile:
     return made.shortened(shorten) if shorten > 1 else made
 
 
-def _total(pattern: Profile, place: Path) -> list[Judged]:
-    """The objectives of the whole pattern, over the requests of all its groups."""
+def _total(pattern: Profile, place: Path, parts: list[Part]) -> list[Judged]:
+    """The objectives of the whole pattern, over the requests of all its groups; `parts` are those of its server."""
     if not pattern.objectives:
         return []
     found = [read_requests(path) for path in sorted(place.glob("*/requests-1.bin"))]
     merged = schedule.Requests(
         *(np.concatenate([getattr(one, name) for one in found]) for name in schedule.Requests.__slots__)
     )
-    length_s = sum(stage.length_s for stage in pattern.stages)
+    length_s = sum(one.length_s for one in parts if (one.test, one.endpoint) == (pattern.title, "all"))
     everything = np.ones(len(merged.due_s), bool)
     return list(pattern_run.judge(merged, everything, pattern.objectives, length_s))
 

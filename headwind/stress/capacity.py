@@ -92,6 +92,10 @@ class Capacity:
             self._measure_for_users()
         except Interrupted:
             ended = "interrupted"
+        except MissingError:
+            # The rate at which a server breaks down is an answer, too: what was measured is kept.
+            self.write("broken")
+            raise
         self.write(ended)
         return ended
 

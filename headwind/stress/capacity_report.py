@@ -36,13 +36,13 @@ def document(
     """Everything that is known at the end of a search, or where it was interrupted."""
     objective = " and ".join(objectives)
     users = [_nearest(figures, share * ceiling_per_s) for share in USERS_SHARES] if ceiling_per_s else []
-    found = state.estimate_per_s if state and ended != "interrupted" else None
+    found = state.estimate_per_s if state and ended not in ("interrupted", "broken") else None
     return {
         "schema": SCHEMA,
         "kind": "capacity",
         "title": f"Capacity for {objective}",
         "source": again,
-        "answer": _answer(objective, state, ended, ceiling_per_s, users),
+        "answer": _answer(objective, figures, state, ended, ceiling_per_s, users),
         "ended": ended,
         "objective": objective,
         "objective_s": limit_s,
@@ -76,11 +76,15 @@ def _nearest(figures: Sequence[StepFigures], rate: float) -> StepFigures | None:
 
 def _answer(
     objective: str,
+    figures: Sequence[StepFigures],
     state: BisectionState | None,
     ended: str,
     ceiling_per_s: float | None,
     users: Sequence[StepFigures | None],
 ) -> str:
+    if ended == "broken":
+        last = f" after {words.rate(figures[-1].rate_per_s)} was offered" if figures else ""
+        return f"The search for {objective} broke off{last}: the next load could not be carried out."
     if state is None or ended == "interrupted":
         return f"Interrupted before the capacity for {objective} was found."
     if state.below_bottom:
@@ -91,7 +95,8 @@ def _answer(
             f"{objective} holds up to {words.rate(state.low_per_s)} and beyond: nothing offered broke it."
         )
     elif state.estimate_per_s is None:
-        parts.append(f"The capacity for {objective} is not found: every step so far failed.")
+        tried = "every step so far failed" if state.high_per_s else "no step fitted the time budget"
+        parts.append(f"The capacity for {objective} is not found: {tried}.")
     else:
         interval = f"[{words.number(state.low_per_s)}, {words.number(state.high_per_s)}]"
         if state.high_per_s is None:
@@ -150,8 +155,9 @@ def _notes(figures: Sequence[StepFigures], connections: int, seed: int) -> list[
     notes = [
         "A step is judged after its first fifth, and holds only if what is in flight shows no upward trend "
         f"(Mann-Kendall at {LEVEL:.0%}); a trend first gets a longer step. The interval is the 90 % one of "
-        f"probabilistic bisection, which weighs how clearly each step held or failed. Schedules have the seeds from "
-        f"{seed} on.",
+        f"the search's own model (probabilistic bisection, which weighs how clearly each step held or failed); "
+        "near saturation steps are too short to see the last per cents, and it lies high by them. Schedules have the "
+        f"seeds from {seed} on.",
     ]
     if any(one.rate_per_s > EXACT_LIMIT_PER_S for one in figures):
         notes.append(

@@ -113,7 +113,12 @@ def verdicts(whole: Sequence[Part], servers: Sequence[str], test: str) -> list[d
         other = [part for part in whole if part.test == test and part.server == server]
         if not first or not other:
             continue
-        ratio, low, high = _ratio(_slices(other), _slices(first))
+        ratio, low, high = _ratio(_slices(other, first))
+        says = _silent(test, server, other, servers[0], first)
+        if says is None:
+            if ratio is None:  # stages too short for a slice
+                ratio = _good_per_s(other) / _good_per_s(first)
+            says = _says(test, server, servers[0], ratio, low, high, other[-1].p95_s, first[-1].p95_s)
         rows.append(
             {
                 "test": test,
@@ -122,30 +127,51 @@ def verdicts(whole: Sequence[Part], servers: Sequence[str], test: str) -> list[d
                 "ratio": ratio,
                 "low": low,
                 "high": high,
-                "says": _says(test, server, servers[0], ratio, low, high, other[-1].p95_s, first[-1].p95_s),
+                "says": says,
             }
         )
     return rows
 
 
-def _slices(parts: Sequence[Part]) -> list[int]:
-    return [count for part in parts for count in part.slices]
+def _good_per_s(parts: Sequence[Part]) -> float:
+    return sum(part.requests - part.fails for part in parts) / max(sum(part.length_s for part in parts), 1e-9)
 
 
-def _ratio(ours: Sequence[int], theirs: Sequence[int]) -> tuple[float, float | None, float | None]:
-    """Ratio of the means with a 95 % interval by Welch's t on the log scale; the interval is None with few slices."""
-    a, b = np.asarray(ours, float), np.asarray(theirs, float)
-    if not len(a) or not len(b) or a.mean() == 0 or b.mean() == 0:
-        return math.nan, None, None
-    ratio = float(a.mean() / b.mean())
-    if min(len(a), len(b)) < _FEWEST_SLICES:
+def _silent(test: str, server: str, ours: Sequence[Part], first: str, theirs: Sequence[Part]) -> str | None:
+    """What is to be said where a side answered nothing well; None where both answered."""
+    good, first_good = _good_per_s(ours), _good_per_s(theirs)
+    if good and first_good:
+        return None
+    if good:
+        return f"{test}: scaling pays, {first} answered nothing well and {server} did."
+    if first_good:
+        return f"{test}: {server} answered nothing well and {first} did."
+    return f"{test}: neither {server} nor {first} answered anything well."
+
+
+def _slices(ours: Sequence[Part], theirs: Sequence[Part]) -> list[tuple[int, int]]:
+    """Good answers in the same slices of the same stages: what a ramp does to both drops out of their ratio."""
+    return [
+        pair
+        for one, other in zip(ours, theirs, strict=False)
+        for pair in zip(one.slices, other.slices, strict=False)
+    ]
+
+
+def _ratio(pairs: Sequence[tuple[int, int]]) -> tuple[float | None, float | None, float | None]:
+    """Ratio of the sums with a 95 % interval from the residuals of the pairs (Cochran 1977, section 6.4).
+
+    All None where a side has no good answer at all; the interval is None with few slices.
+    """
+    a, b = np.asarray(pairs, float).reshape(-1, 2).T
+    if a.sum() == 0 or b.sum() == 0:
+        return None, None, None
+    ratio = float(a.sum() / b.sum())
+    if len(a) < _FEWEST_SLICES:
         return ratio, None, None
-    parts = [one.var(ddof=1) / len(one) / one.mean() ** 2 for one in (a, b)]
-    error = math.sqrt(sum(parts))
-    if error == 0:
-        return ratio, ratio, ratio
-    degrees = error**4 / sum(p**2 / (len(one) - 1) for p, one in zip(parts, (a, b), strict=True) if p > 0)
-    reach = float(special.stdtrit(degrees, 0.975)) * error
+    residual = a - ratio * b
+    error = math.sqrt(len(a) / (len(a) - 1) * float((residual**2).sum())) / float(a.sum())
+    reach = float(special.stdtrit(len(a) - 1, 0.975)) * error
     return ratio, ratio * math.exp(-reach), ratio * math.exp(reach)
 
 
@@ -160,8 +186,6 @@ def _says(
     first_p95_s: float | None,
 ) -> str:
     tail = f"p95 {words.seconds(p95_s)} against {words.seconds(first_p95_s)}"
-    if math.isnan(ratio):
-        return f"{test}: one of {server} and {first} answered nothing well."
     if low is None or high is None:
         return f"{test}: {server} answers {words.number(ratio)} times as much as {first}, in too short a run to judge."
     interval = f"{words.number(ratio)} times [{words.number(low)}, {words.number(high)}]"

@@ -24,6 +24,7 @@ from headwind.stress.server import locate
 
 _STOP_PATIENCE_S = 5.0
 _TAIL_BYTES = 4096
+REPLICAS = "headwind.stress.replicas"  # the module that starts several servers and nginx in front of them
 _BODY_BYTES = 65536
 
 
@@ -148,9 +149,9 @@ class Server:
         return {pid for pid in self._family if _is_alive(pid)}
 
     def working(self) -> set[int]:
-        """The living processes without the shell that only waits for them."""
+        """The living processes without the shell, or Headwind's own starter of replicas, that only waits for them."""
         family = self.family()
-        return family - {self.pid} if len(family) > 1 and _is_shell(self.pid) else family
+        return family - {self.pid} if len(family) > 1 and _only_waits(self.pid) else family
 
     def stop(self) -> None:
         """SIGTERM to all of it, and after some seconds SIGKILL to what is left."""
@@ -173,10 +174,11 @@ class Server:
                     os.kill(pid, number)
 
 
-def _is_shell(pid: int) -> bool:
+def _only_waits(pid: int) -> bool:
     try:
-        return psutil.Process(pid).name() in ("sh", "bash", "dash", "zsh")
-    except psutil.NoSuchProcess:
+        process = psutil.Process(pid)
+        return process.name() in ("sh", "bash", "dash", "zsh") or REPLICAS in process.cmdline()
+    except psutil.Error:
         return False
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from headwind.errors import UsageError
 from headwind.stress import privacy
 from headwind.stress.plan import Plan
+from headwind.stress.target import REPLICAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,5 +141,5 @@ def _against(text: str) -> Configuration:
 
 def _behind_nginx(command: str, count: int) -> str:
     """The command line that starts `count` replicas and nginx in front of them on {port}."""
-    words = [sys.executable, "-m", "headwind.stress.replicas", "--count", str(count)]
+    words = [sys.executable, "-m", REPLICAS, "--count", str(count)]
     return f"exec {shlex.join(words)} --port {{port}} -- {shlex.quote(command.replace('{port}', '%PORT%'))}"

@@ -178,6 +178,14 @@ def test_what_could_not_be_found_is_said() -> None:
     assert "Interrupted" in document(None, [], "interrupted")["answer"]
 
 
+def test_a_search_that_broke_off_or_never_began_says_so() -> None:
+    state, figures = searched(480)
+    assert "broke off after" in document(state, figures, "broken")["answer"]
+    assert document(state, figures, "broken")["capacity_per_s"] is None
+    nothing = document(judge_steps([], step.climb_plan(500.0)), [figures_at(250, True)], "budget")
+    assert "no step fitted the time budget" in nothing["answer"]
+
+
 def test_busy_connections_and_a_late_generator_are_told() -> None:
     state, figures = searched(480)
     figures.append(figures_at(600, False, busy_share=0.9, send_lag_s=0.02))

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,29 @@ def test_the_report_says_when_scaling_pays_and_when_not() -> None:
     assert "scaling pays" in built([one, more])["answer"]
     assert "scaling buys no throughput" in built([one, same])["answer"]
     assert "in too short a run to judge" in built([part("1", [100], 0.1), part("3", [200], 0.1)])["answer"]
+
+
+def test_a_ramp_that_both_servers_see_hides_no_difference() -> None:
+    ramp = [20 * k for k in range(1, 11)] + [200] * 12
+    noise = np.random.default_rng(1)
+    one, same, more = (
+        part(str(k), (noise.poisson(ramp) * f).astype(int).tolist(), 0.1)
+        for k, f in ((1, 1), (2, 1), (3, 1.25))
+    )
+    assert "scaling pays" in built([one, more])["answer"]
+    line = built([one, same])["scaling"][0]
+    assert 0.9 < line["low"] < 1 < line["high"] < 1.1
+
+
+def test_a_server_that_answers_nothing_well_is_named() -> None:
+    silent = replace(part("1", [100] * 6, 0.1), fails=600, slices=(0,) * 6)
+    document = built([silent, part("3", [100] * 6, 0.1)])
+    assert "scaling pays, 1 answered nothing well and 3 did" in document["answer"]
+    json.dumps(document, allow_nan=False)
+    assert (
+        "3 answered nothing well and 1 did"
+        in built([part("1", [9] * 6, 0.1), replace(silent, server="3")])["answer"]
+    )
 
 
 def test_a_csv_becomes_one_object_per_row(tmp_path: Path) -> None:
