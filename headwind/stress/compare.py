@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -150,6 +151,7 @@ class Comparison:
 
     def run(self) -> str:
         """Go on to the end; why it ended, as a key of comparison_report.ENDINGS. The document is on disk after it."""
+        self._mask_what_a_kill_left()
         judgement = self.judge()
         ended = None
         while not judgement.over and ended is None:
@@ -172,6 +174,14 @@ class Comparison:
             ended = "interrupted"
         self.write(ended, judgement)
         return ended
+
+    def _mask_what_a_kill_left(self) -> None:
+        """The logs of trials that never came to their end, where they are masked otherwise."""
+        known = {row.folder for row in self.journal.rows}
+        secrets = privacy.secrets_of(self.base.url, self.base.headers, os.environ)
+        for own in (self.into / "trials").glob("*"):
+            if str(own.relative_to(self.into)) not in known:
+                trial.mask_logs(own, secrets)
 
     def write(self, ended: str, judgement: Judgement) -> dict[str, Any]:
         """Write experiment.json; the document."""

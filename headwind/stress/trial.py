@@ -8,7 +8,7 @@ import os
 import resource
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,13 @@ def run(
             return _measure(context)
     finally:
         # The server and a script may print what they were sent.
-        for name in ("server.log", "wrk.txt", "wrk-stderr.txt", "warmup.txt"):
-            privacy.mask_file(into / name, context.secrets)
+        mask_logs(into, context.secrets)
+
+
+def mask_logs(into: Path, secrets: Iterable[str]) -> None:
+    """Mask secrets in what the server and wrk of one trial wrote."""
+    for name in ("server.log", "wrk.txt", "wrk-stderr.txt", "warmup.txt"):
+        privacy.mask_file(into / name, secrets)
 
 
 def _place(plan: Plan) -> tuple[int | None, str]:

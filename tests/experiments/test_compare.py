@@ -19,11 +19,12 @@ import numpy as np
 import psutil
 import pytest
 
-from headwind.errors import UsageError
+from headwind.errors import MissingError, UsageError
 from headwind.report import folder as rendering
 from headwind.statistics.verdicts import Plan as Family
-from headwind.stress import compare, comparison, comparison_report, leftovers, target, variants
+from headwind.stress import compare, comparison, comparison_report, generator, leftovers, target, variants
 from headwind.stress.compare import Options, declaration, finalists_of
+from headwind.stress.interrupt import Interrupt
 from headwind.stress.journal import Journal, TrialRow
 from headwind.stress.plan import Plan
 from headwind.stress.server import Server
@@ -343,6 +344,23 @@ def test_what_a_killed_sitting_left_is_ended_and_nothing_else(tmp_path: Path) ->
     finally:
         kept.kill()
         kept.wait()
+
+
+@needs_wrk
+def test_logs_of_a_trial_that_a_kill_cut_are_masked_before_it_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "trials" / "cut" / "server.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("GET /?api_key=QUERYsecret55\n")
+    base = replace(
+        BASE, url="http://127.0.0.1:{port}/?api_key=QUERYsecret55", command="exec false {port} {workers}"
+    )
+    axis = axis_of(workers=[1, 2], base=base)
+    declared = declaration(axis, base, Options(3600, 8, 0.03, 1), "")
+    with Interrupt() as interrupt:
+        again = compare.Comparison(axis, base, generator.find(), tmp_path, declared, interrupt)
+        with pytest.raises(MissingError):
+            again.run()
+    assert "QUERYsecret55" not in log.read_text()
 
 
 @needs_wrk
