@@ -54,7 +54,7 @@ def read_text(
 def _read(text: str, source: str, tool: str | None, timeout_s: float | None) -> list[Run]:
     candidates = _candidates(text, tool)
     unwrapped = None
-    if not set(candidates) <= _AS_IT_IS or "&#" in text:
+    if not set(candidates) <= _AS_IT_IS or "&#" in text or "&nbsp;" in text:
         unwrapped = bare(text)
         if unwrapped is not None and tool is None:
             candidates = registry.hinted(f"{text}\n{unwrapped.text}")

@@ -14,15 +14,15 @@ from itertools import pairwise
 
 Line = tuple[int, str]  # its number in the text, and what is left of it
 
-_ESCAPED = re.compile(
-    r"\\{1,4}r\\{1,4}n|\\{1,4}(?:(?P<end>[nr])|(?P<tab>t)|(?P<quote>[\"'/])|u(?P<code>[0-9a-fA-F]{4}))"
-)
-_ESCAPED_BUT_QUOTES = re.compile(_ESCAPED.pattern.replace("[\"'/]", "/"))
-_QUOTED_KEY = re.compile(
-    r"[{,\[][ \t]*\\+\"|\\+\"[ \t]*:|\\n\\+\""
-)  # JSON in a string; a quotation mark alone is a message's
+_ESCAPE = r"\\{1,4}r\\{1,4}n|\\{1,4}(?:(?P<end>[nr])|(?P<tab>t)|(?P<quote>%s)|u(?P<code>[0-9a-fA-F]{4}))"
+_ESCAPED, _ESCAPED_BUT_QUOTES = re.compile(_ESCAPE % "[\"'/]"), re.compile(_ESCAPE % "/")
+# JSON in a string; a quotation mark alone is a message's: "Get \\"http://h/\\": EOF".
+_QUOTED_KEY = re.compile(r"[{,\[][ \t]*\\+\"|\\+\"[ \t]*:[ \t]*(?:\\+\"|[0-9{\[\-]|true|false|null)|\\n\\+\"")
 _BYTES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
-_NUMBER_CELL = re.compile(r"^[ \t]*<(span|td)\b[^<>\n]{0,200}>[ \t]*[0-9]{1,6}[ \t]*</\1>", re.M | re.I)
+_NUMBER_CELL = re.compile(
+    r"^[ \t]*(?:<(?:tr|pre|code)[^<>\n]{0,200}>){0,2}<(span|td)\b[^<>\n]{0,200}>[ \t]*[0-9]{1,6}[ \t]*</\1>",
+    re.M | re.I,
+)
 _LINE_TAG = re.compile(
     r"^[ \t]*<(?:p|div|tr|li|pre)\b[^<>\n]{0,200}>|</(?:p|div|tr|li|pre)>[ \t]*$", re.M | re.I
 )
@@ -165,7 +165,7 @@ def _character(match: re.Match[str]) -> str:
     if match["tab"]:
         return "\t"
     if match["quote"]:
-        return match["quote"]
+        return ("\\" if match[0].startswith(3 * "\\") else "") + match["quote"]  # in a string of a string
     if match["code"]:
         character = chr(int(match["code"], 16))
         return character if character.isprintable() else " "

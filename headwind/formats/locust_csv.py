@@ -42,7 +42,7 @@ _COLUMNS = {
     "timestamp": "time",
 }
 _HEADER = re.compile(r"^.*(?:Request Count|# requests)\"?[,;\t].*$", re.M | re.I)
-_FIRST = re.compile(r"\"?(?:Timestamp|Type|Method|Name)\"?[,;\t]", re.I)
+_FIRST = re.compile(r"(?:(?:Timestamp|Type|Method|Name)|\"(?:Timestamp|Type|Method|Name)\")[,;\t]", re.I)
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 _LONGEST_GAP_S = 3600
 

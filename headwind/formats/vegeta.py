@@ -175,7 +175,7 @@ def _error_set(block: Sequence[Field], text: str) -> list[str]:
     messages: list[str] = []
     for line in following(text, field):
         message = line.strip()
-        if not message or _PROMPT.match(message) or _LABELS.search(message):
+        if not message or message[0] in '"]}' or _PROMPT.match(message) or _LABELS.search(message):
             break
         if text.endswith(line) and cause(message) not in ("connect", "timeout"):
             message += "…"  # what is missing could name another kind

@@ -139,7 +139,9 @@ _COLOUR = re.compile(r"(?:\x1b|\\{1,4}(?:x1[bB]|033|e|u001[bB]))?\[(?:[0-9]{1,3}
 _ESCAPED_CHARACTER = re.compile(r"\\{1,4}u([0-9A-Fa-f]{4})")
 _HTML_BREAK = re.compile(r"<(?:br|/?p|/?div|/?tr|/?li|/?pre|/h[1-6])(?:\s[^<>]{0,200})?/?>", re.I)
 _HTML_CELL = re.compile(r"</?t[dh](?:\s[^<>]{0,200})?>", re.I)
-_NUMBER_CELL = re.compile(r"^\s*(?:<tr[^<>]{0,200}>\s*)?<(span|td)\b[^<>]{0,200}>\s*[0-9]{1,6}\s*</\1>", re.I)
+_NUMBER_CELL = re.compile(
+    r"^\s*(?:<(?:tr|pre|code)[^<>]{0,200}>\s*){0,2}<(span|td)\b[^<>]{0,200}>\s*[0-9]{1,6}\s*</\1>", re.I
+)
 _HTML_TAG = re.compile(
     r"</?(?:a|b|i|u|em|strong|code|samp|tt|kbd|var|span|font|table|tbody|ul|ol|small|big|sub|sup|details"
     r"|summary|blockquote|center|figure|html|body)(?:\s[^<>]{0,200})?/?>",
