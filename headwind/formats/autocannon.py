@@ -167,7 +167,7 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     requests = _answered(block, codes, text)
     run = Run(
         tool="autocannon",
-        url=safe_url(begun[2]) if begun else None,
+        url=safe_url(begun[2].rstrip("`\"',")) if begun else None,
         lines=(block[0].line, block[-1].line),
         planned_duration_s=amount(begun[1]) if begun and begun[1] else None,
         connections=whole(_number(connections)) if connections else None,

@@ -156,7 +156,7 @@ def _from_text(block: list[Field]) -> Run | None:
     target = amount(begun[1]) if begun else None
     run = Run(
         tool="fortio",
-        url=safe_url(begun[3]) if begun else None,
+        url=safe_url(begun[3].rstrip("`\"',")) if begun else None,
         lines=span(block),
         planned_duration_s=duration(begun[2]) if begun and begun[2] else None,
         threads=int(threads[2]) if threads else None,

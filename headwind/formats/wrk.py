@@ -28,9 +28,18 @@ def recognises(text: str) -> bool:
 
 def read(text: str, source: str) -> list[Run]:
     """All wrk and wrk2 runs of a cleaned text, in its order."""
-    runs = sorted(scan(text), key=lambda run: run.lines or (0, 0))
+    runs = sorted(scan(_with_whole_prefix(text)), key=lambda run: run.lines or (0, 0))
     with_header = [run for run in runs if run.connections is not None]
     return [run for run in runs if run.connections is not None or not _announces(run, with_header)]
+
+
+def _with_whole_prefix(text: str) -> str:
+    """The text with what a log that was cut inside its first prefix lost: "rk-1  | " before lines of "wrk-1"."""
+    end = text.find("\n")
+    first, second = service(text[: max(end, 0)]), service(text[end + 1 : text.find("\n", end + 1)])
+    if not first or not second or first == second or not second.endswith(first):
+        return text
+    return second.removesuffix(first) + text
 
 
 def _announces(fragment: Run, runs: Sequence[Run]) -> bool:

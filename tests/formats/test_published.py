@@ -203,3 +203,9 @@ def test_two_reports_beside_one_another_are_two_runs(form: str) -> None:
     found = read_text("\n".join(form.format(left, right) for left, right in lines) + "\n", "test")
     assert [(run.requests, run.requests_per_s) for run in found] == [(2788, 61.82), (9788, 217.03)]
     assert [run.latency.mean_s for run in found if run.latency] == [1.46, 0.46]
+
+
+def test_a_log_cut_inside_its_first_prefix_is_one_run() -> None:
+    text = "".join(f"wrk-1  | {line}\n" for line in SATURATED.splitlines())
+    (run,) = read_text(text[1:], "test")
+    assert (run.connections, run.requests) == (200, 2788)
