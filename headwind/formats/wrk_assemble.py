@@ -275,7 +275,7 @@ def _is_alone(item: Item) -> bool:
     text, start, end = item.match.string, item.match.start(), item.match.end()
     after = text[end : end + _ECHO_WIDTH]
     goes_on = re.search(r"[A-Za-z]", after) and not re.match(r"\W*[0-9]+ threads? and", after)
-    in_words = re.search(r"[A-Za-z,] $", text[max(0, start - 2) : start])
+    in_words = re.search(r"[a-z,] $", text[max(0, start - 2) : start])  # "INFO " is a logger's
     return not in_words and not goes_on and re.match(r"[\w\[*]+[\w.\-]*[:./]", item.match["url"]) is not None
 
 
