@@ -141,7 +141,9 @@ def read_per_request(facts: Facts) -> float | None:
     other = each(base.missing_counters, facts.missing_alone) or 0.0
     # uvloop and servers in other languages read the request itself so.
     return (
-        None if own is None else own - max(other if facts.missing_is_404 else 0.0, facts.seen.request_bytes)
+        None
+        if own is None
+        else max(0.0, own - max(other if facts.missing_is_404 else 0.0, facts.seen.request_bytes))
     )
 
 
