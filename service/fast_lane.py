@@ -5,18 +5,20 @@ the model knows. Everything else, every error included, is handed to FastAPI wit
 cannot disagree about what is wrong.
 """
 
+from collections.abc import Iterable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.catalogue import Encoder
 from service.errors import overloaded_response
 from service.gathering import Overloaded, Predictor
 from service.metrics import Metrics
-from service.middleware import replay
+from service.middleware import length, replay
 from service.model import BASIS_POINTS
 from service.schemas import Flight
 
 PATH = "/v1/prediction"
-_JSON = [b"application/json"]
+_JSON = b"application/json"
 _validate = Flight.__pydantic_validator__.validate_json
 
 
@@ -53,7 +55,7 @@ class FastLane:
             or scope["path"] != PATH
             or scope["method"] != "POST"
             or (encode := self._encode) is None
-            or [value for name, value in scope["headers"] if name == b"content-type"] != _JSON
+            or not self._takes(scope["headers"])
         ):
             return await self._app(scope, receive, send)
         message = await receive()
@@ -70,3 +72,15 @@ class FastLane:
             return await self._app(scope, replay([message], receive), send)
         await send(start)
         return await send(body)
+
+    def _takes(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """One content type, JSON, and no length announced that is refused before a body comes."""
+        is_json = False
+        for name, value in headers:
+            if name == b"content-type":
+                if is_json or value != _JSON:
+                    return False
+                is_json = True
+            elif name == b"content-length" and length(value) > self._max_body_bytes:
+                return False
+        return is_json

@@ -78,8 +78,13 @@ class BodyLimit:
 def _announced_bytes(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value) if value.isdigit() else 0
+            return length(value)
     return 0
+
+
+def length(value: bytes) -> int:
+    """What a content-length says; 0 where it is no number."""
+    return int(value) if value.isdigit() else 0
 
 
 class CountRequests:
