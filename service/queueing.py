@@ -8,6 +8,7 @@ While Redis or the workers are away everything is refused at once, and a ping tw
 import asyncio
 import contextlib
 import logging
+import signal
 import struct
 import uuid
 
@@ -60,6 +61,8 @@ class QueuePredictor(Gatherer):
             asyncio.create_task(work)
             for work in (self._keep_connected(), self._send(), self._receive(), self._sweep())
         ]
+        for task in self._tasks:
+            task.add_done_callback(_ended)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -194,3 +197,10 @@ class QueuePredictor(Gatherer):
             overdue = [number for number, turn in self._pending.items() if turn.opened_s < limit_s]
             for number in overdue:
                 self.expire(self._pending.pop(number))
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    """Without one of its tasks this process would refuse everything for good, so it stops, and is replaced."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("SERVING=queue: this worker stops, since it failed unexpectedly.", exc_info=error)
+        signal.raise_signal(signal.SIGTERM)

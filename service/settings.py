@@ -97,14 +97,25 @@ def _parse(name: str, text: str, kind: Any, metadata: Mapping[str, Any]) -> obje
 
 
 def _checked_url(name: str, text: str, schemes: Sequence[str]) -> str:
-    """The sentence does not repeat the URL: it may hold a password."""
-    try:
-        if text.startswith(tuple(schemes)) and urlsplit(text).port != 0:
-            return text
-    except ValueError:
-        pass
+    """What redis-py can use; no sentence repeats the URL, which may hold a password."""
     example = f"{schemes[0]}127.0.0.1:6379/0"
-    raise SettingsError(f"{name} must be a URL that begins with {' or '.join(schemes)}, as in {example}.")
+    try:
+        usable = text.startswith(tuple(schemes)) and urlsplit(text).port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(f"{name} must be a URL that begins with {' or '.join(schemes)}, as in {example}.")
+    from redis import Redis
+
+    try:
+        # Made, not opened: this is where redis-py looks at its options.
+        Redis.from_url(text).connection_pool.make_connection()
+    except (TypeError, ValueError):
+        raise SettingsError(
+            f"{name} has a database number or an option after the ? that redis-py does not know: "
+            f"write it as in {example}."
+        ) from None
+    return text
 
 
 def table() -> str:

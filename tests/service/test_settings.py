@@ -43,6 +43,15 @@ def test_every_kind_of_setting_is_read() -> None:
             )
             for wrong in ("localhost:6379", "redis://:secret@host:port/0", "http://host", "redis://[::1/0")
         ],
+        *[
+            (
+                "REDIS_URL",
+                f"redis://:secret@host/0?{wrong}",
+                "REDIS_URL has a database number or an option after the ? that redis-py does not know: write it as in "
+                "redis://127.0.0.1:6379/0.",
+            )
+            for wrong in ("db=x", "socket_timeout=abc", "nonsense=1")
+        ],
     ],
 )
 def test_a_wrong_setting_is_one_sentence_that_says_what_is_accepted(
