@@ -7,7 +7,7 @@ import sys
 from typing import Any, Self
 
 from service.metrics import METRICS, SLOTS, Metrics
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 
 _ADVICE = {
     errno.EADDRINUSE: "set PORT to a free port or stop what listens there",
@@ -45,13 +45,17 @@ def take_model(settings: Settings) -> None:
 
 
 def start(settings: Settings) -> None:
-    """Exit with one sentence if the port is taken or the model cannot be served."""
+    """Exit with one sentence if the port is taken, the model cannot be served or SICK names no illness."""
     check_port(settings)
     from service.model import ModelError
 
     try:
+        if sick := os.environ.get("SICK"):
+            from service.sickness import check
+
+            check(sick)
         take_model(settings)
-    except ModelError as error:
+    except (ModelError, SettingsError) as error:
         sys.exit(str(error))
 
 

@@ -239,10 +239,15 @@ ILLNESSES: dict[str, Callable[[], Before]] = {
 }
 
 
-def infect(app: ASGIApp, name: str) -> ASGIApp:
-    """`app` with one illness; raises SettingsError for a name that is none."""
+def check(name: str) -> None:
+    """Raises SettingsError for a name that is no illness."""
     if name not in ILLNESSES:
         raise SettingsError(f"SICK={name} is no illness; there are {', '.join(ILLNESSES)}.")
+
+
+def infect(app: ASGIApp, name: str) -> ASGIApp:
+    """`app` with one illness; raises SettingsError for a name that is none."""
+    check(name)
     before = ILLNESSES[name]()
 
     async def ill(scope: Scope, receive: Receive, send: Send) -> None:

@@ -67,6 +67,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ),
         ({"MODEL_PATH": __file__}, f"The model file {__file__} is broken or of another kind "),
         ({"HOST": "192.0.2.1"}, "(Cannot assign requested address): set HOST to an address of this machine."),
+        ({"SICK": "hypochondria"}, "SICK=hypochondria is no illness; there are "),
         ({"SERVING": "queue", "REDIS_URL": "localhost"}, "REDIS_URL must be a URL that begins with redis://"),
     ],
 )
@@ -156,9 +157,20 @@ def test_a_client_that_drips_its_body_is_cut_off_in_time(server: Server) -> None
     assert time.monotonic() - begun < 4
 
 
-def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(server: Server) -> None:
-    with connected(server) as connection:
-        connection.sendall(request(b" " * 300_000)[:200])
+@pytest.fixture(scope="module", params=["on", "off"])
+def either_lane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("lane"), FAST_LANE=request.param) as running:
+        yield running
+
+
+@pytest.mark.parametrize("more", ["", "Expect: 100-continue"])
+@pytest.mark.parametrize("sent", [b"", b"{"])
+def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(
+    either_lane: Server, more: str, sent: bytes
+) -> None:
+    head = request(b" " * 300_000, more=more).partition(b"\r\n\r\n")[0]
+    with connected(either_lane) as connection:
+        connection.sendall(head + b"\r\n\r\n" + sent)
         assert read_response(connection).startswith(b"HTTP/1.1 413 ")
 
 
