@@ -65,7 +65,7 @@ def row(name: str, connections: int, loads: Sequence[Load]) -> dict[str, object]
 def main(argv: Sequence[str] | None = None) -> int:
     """Always 0: a comparison to choose by, not a bar."""
     parser = argparse.ArgumentParser(prog="python -m bench.server_choice", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each load; wrk takes whole ones")
     parser.add_argument("--connections", type=int, nargs="+", default=[200, 1000, 5000])
     parser.add_argument("--seed", type=int, default=1)
