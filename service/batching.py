@@ -22,6 +22,9 @@ INLINE_LIMIT_S = 0.005
 LONGEST_CALL_S = 0.05
 """Calls of a slow model are cut to about this, so that a flight never waits long for a call already running."""
 
+SWEEP_S = 0.02
+"""How often deadlines are looked at while a call runs in the thread: a longer call than this is late by as much."""
+
 REMEMBERED_CALLS = 3
 """Calls whose fastest is the pace: a call that the machine held up says nothing about the model."""
 
@@ -72,7 +75,10 @@ class Batcher(Gatherer):
         super().__init__(settings, metrics)
         self._model = model
         self._backlog: deque[Turn] = deque()
+        self._called: Turn | None = None
+        self._sweeping = False
         self._running = False
+        self._began_s = 0.0
         self._thread: ThreadPoolExecutor | None = None
         self.pace = Pace(settings.max_batch, settings.max_queue, self._max_wait_s)
 
@@ -90,7 +96,9 @@ class Batcher(Gatherer):
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def refuse_over_capacity(self, rows: int) -> None:
-        if self._queued + rows > self.pace.queue:
+        over = self._queued and self._queued + rows > self.pace.queue
+        stuck = self._running and self._loop.time() - self._began_s > self._max_wait_s + LONGEST_CALL_S
+        if over or stuck:
             raise Overloaded("All capacity is taken; try again shortly.", max(1, math.ceil(self._max_wait_s)))
 
     def dispatch(self, turn: Turn) -> None:
@@ -105,11 +113,14 @@ class Batcher(Gatherer):
             if turn is None:
                 continue
             if self.pace.blocks(len(turn.rows)):
-                self._running = True
+                self._running, self._called, self._began_s = True, turn, self._loop.time()
                 if self._thread is None:
                     self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
                 call = self._loop.run_in_executor(self._thread, self._timed, turn.rows)
                 call.add_done_callback(lambda call, turn=turn: self._finished(call, turn))  # type: ignore[misc]
+                if not self._sweeping:
+                    self._sweeping = True
+                    self._loop.call_later(SWEEP_S, self._sweep)
                 return
             try:
                 answers, seconds = self._timed(turn.rows)
@@ -139,13 +150,30 @@ class Batcher(Gatherer):
     def _finished(self, call: "asyncio.Future[tuple[list[int], float]]", turn: Turn) -> None:
         """Back on the loop after a call in the thread."""
         self._running = False
+        given_up, self._called = self._called is None, None
         if call.cancelled():
             return
-        if error := call.exception():
+        if given_up:
+            if call.exception() is None:
+                self.pace.saw(len(turn.rows), call.result()[1])
+        elif error := call.exception():
             self.fail(turn, error if isinstance(error, Exception) else RuntimeError(repr(error)))
         else:
             self._learn(turn, *call.result())
         self._work()
+
+    def _sweep(self) -> None:
+        """While a call runs in the thread: give up what has passed its deadline, waiting or inside the call."""
+        self._sweeping = self._running
+        if not self._running:
+            return
+        limit_s = self._loop.time() - self._deadline_s
+        if self._called is not None and self._called.opened_s < limit_s:
+            self.expire(self._called)
+            self._called = None
+        while self._backlog and self._backlog[0].opened_s < limit_s:
+            self.expire(self._backlog.popleft())
+        self._loop.call_later(SWEEP_S, self._sweep)
 
     def _learn(self, turn: Turn, answers: list[int], seconds: float) -> None:
         self.pace.saw(len(turn.rows), seconds)

@@ -43,13 +43,14 @@ class Predictor(Protocol):
 class Turn:
     """The flights of one turn of the loop; `lane` counts those that are a fast-lane request each."""
 
-    __slots__ = ("futures", "lane", "opened_s", "rows")
+    __slots__ = ("ahead", "futures", "lane", "opened_s", "rows")
 
     def __init__(self, opened_s: float) -> None:
         self.opened_s = opened_s
         self.rows: list[Row] = []
         self.futures: list[asyncio.Future[int]] = []
         self.lane = 0
+        self.ahead = 0  # behind a queue: the unanswered flights when it was sent, its own included
 
     def split(self, size: int) -> "Turn":
         """Take the first `size` flights out."""
@@ -76,13 +77,15 @@ class Gatherer(ABC):
         self._max_wait_s = settings.max_wait_ms / 1000
         self._deadline_s = settings.deadline_ms / 1000
         self._batch_wait_s = settings.batch_wait_ms / 1000
+        self._max_batch = settings.max_batch
         self._turn: Turn | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._queued = 0
         self._loop: asyncio.AbstractEventLoop
 
     @abstractmethod
     def refuse_over_capacity(self, rows: int) -> None:
-        """Raise `Overloaded` if `rows` more flights would wait too long."""
+        """Raise `Overloaded` if `rows` more flights would wait too long; one list alone never does."""
 
     @abstractmethod
     def dispatch(self, turn: Turn) -> None:
@@ -112,6 +115,8 @@ class Gatherer(ABC):
         turn.futures.append(future)
         turn.lane += 1
         self._queued += 1
+        if self._timer is not None:
+            self._close_full(turn)
         return future
 
     async def predict(self, rows: Sequence[Row]) -> list[int]:
@@ -119,27 +124,35 @@ class Gatherer(ABC):
 
         A list is accepted whole or not at all, and one longer than the limit is accepted by an idle worker.
         """
-        if self._queued:
-            self.refuse_over_capacity(len(rows))
+        self.refuse_over_capacity(len(rows))
         turn = self._turn or self._open()
         futures = [self._loop.create_future() for _ in rows]
         turn.rows.extend(rows)
         turn.futures.extend(futures)
         self._queued += len(rows)
+        if self._timer is not None:
+            self._close_full(turn)
         return list(await asyncio.gather(*futures))
 
     def _open(self) -> Turn:
         self._turn = turn = Turn(self._loop.time())
         if self._batch_wait_s:
-            self._loop.call_later(self._batch_wait_s, self._close)
+            self._timer = self._loop.call_later(self._batch_wait_s, self._close)
         else:
             self._loop.call_soon(self._close)
         return turn
 
     def _close(self) -> None:
-        turn, self._turn = self._turn, None
+        turn, self._turn, self._timer = self._turn, None, None
         assert turn is not None
         self.dispatch(turn)
+
+    def _close_full(self, turn: Turn) -> None:
+        """A batch that is full waits for no more company, but for the loop's next turn as any other."""
+        if self._timer is not None and len(turn.rows) >= self._max_batch:
+            self._timer.cancel()
+            self._turn = self._timer = None
+            self._loop.call_soon(self.dispatch, turn)
 
     def settle(self, turn: Turn, answers: Sequence[int]) -> None:
         """Hand the answers out and count the batch."""

@@ -191,3 +191,33 @@ def test_small_calls_bring_the_pace_back_after_calls_that_the_machine_held_up() 
     pace.saw(1, 0.0001)
     assert pace.queue > 1000
     assert pace.batch == 256
+
+
+async def test_a_batch_that_is_full_waits_for_no_more_company() -> None:
+    model = Echo()
+    one = await batcher(model, batch_wait_ms=1000, max_batch=4)
+    begun = time.perf_counter()
+    futures = [one.submit(row(number)) for number in range(8)]
+    assert await asyncio.gather(*futures) == list(range(8))
+    assert time.perf_counter() - begun < 0.5
+    assert model.calls == [4, 4]
+    assert one.depth() == 0
+
+
+async def test_deadlines_are_kept_while_a_call_runs() -> None:
+    model = Echo(row_s=0.004)
+    one = await batcher(model, deadline_ms=150, max_wait_ms=1000)
+    model.row_s = 0.5
+    begun = time.perf_counter()
+    inside = [one.submit(row(number)) for number in range(2)]
+    await asyncio.sleep(0.01)
+    behind = [one.submit(row(number)) for number in range(2)]
+    outcomes = await asyncio.gather(*inside, *behind, return_exceptions=True)
+    assert time.perf_counter() - begun < 0.8
+    assert all(isinstance(outcome, Overloaded) for outcome in outcomes)
+    model.row_s = 0.0
+    assert one.depth() == 0
+    await asyncio.sleep(1)
+    assert await one.submit(row(7)) == 7
+    assert one.depth() == 0
+    await one.stop()
