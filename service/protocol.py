@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol, with clients cut off that are too slow: uvicorn itself only limits idle connections."""
+"""uvicorn's HTTP protocol, with clients cut off that are too slow or send endless headers: uvicorn itself only limits
+idle connections."""
 
 import asyncio
 from typing import Any
@@ -6,6 +7,14 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 SWEEP_PERIOD_S = 0.5
+MAX_HEAD_BYTES = 65536
+"""Of a request line with its headers, beyond the piece in which they began: uvicorn itself would keep any number."""
+
+_TOO_LONG = b'{"detail":"The request line and headers may have at most %d bytes."}' % MAX_HEAD_BYTES
+_REFUSAL = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    b"content-length: %d\r\n\r\n%b" % (len(_TOO_LONG), _TOO_LONG)
+)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -20,11 +29,34 @@ class GuardedProtocol(HttpToolsProtocol):
         # A connection is incomplete from the start: a client that connects and says nothing is slow too.
         self.incomplete_since_s: float | None = self.loop.time()
         self.write_paused_since_s: float | None = None
+        self.in_head, self.head_bytes = False, 0
         if GuardedProtocol._sweeping is None:
             GuardedProtocol._sweeping = self.loop.call_later(SWEEP_PERIOD_S, self._sweep)
 
+    def data_received(self, data: bytes) -> None:
+        continued = self.in_head
+        super().data_received(data)
+        if self.in_head and continued:
+            self.head_bytes += len(data)
+            if self.head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+        else:
+            self.head_bytes = 0
+
+    def _refuse_head(self) -> None:
+        """431, unless an answer to an earlier request is under way: then the connection only ends."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_REFUSAL)
+        self.in_head = False
+        self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self.in_head = False
+        super().on_headers_complete()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.in_head = True
         if self.incomplete_since_s is None:
             self.incomplete_since_s = self.loop.time()
 

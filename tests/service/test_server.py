@@ -15,6 +15,7 @@ import pytest
 
 from service.artifact import ARTIFACT
 from service.model import load_model, pack
+from service.protocol import MAX_HEAD_BYTES
 from tests.service.running import FLIGHT, PREDICT, Server, free_port, gunicorn, serving
 
 BODY = json.dumps(FLIGHT).encode()
@@ -183,6 +184,24 @@ def test_a_client_that_sends_all_of_a_body_over_the_limit_before_it_reads_sees_t
             connection.sendall(request(b" " * size))
             assert read_response(connection).startswith(b"HTTP/1.1 413 ")
             assert connection.recv(1) == b""
+
+
+def test_headers_without_end_are_refused(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        time.sleep(0.1)
+        with contextlib.suppress(ConnectionError):
+            for number in range(400):
+                connection.sendall(b"X-%d: %b\r\n" % (number, b"x" * 1000))
+                time.sleep(0.001)
+            pytest.fail("400 KB of headers were taken")
+    with connected(server) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        time.sleep(0.1)
+        connection.sendall(b"X-Long: " + b"x" * (MAX_HEAD_BYTES - 100))
+        time.sleep(0.1)
+        connection.sendall(b"x" * 200)
+        assert read_response(connection).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_killed_worker_is_replaced_and_its_slot_goes_on_counting(server: Server) -> None:
