@@ -23,6 +23,7 @@ import redis
 from redis.exceptions import RedisError, ResponseError
 
 from service import wire
+from service.batching import Pace
 from service.catalogue import Row
 from service.model import DelayModel, ModelError, load_model
 from service.settings import Settings, SettingsError
@@ -43,7 +44,7 @@ class ModelWorker:
         self._stream = wire.work_stream(model.id)
         self._alive = wire.alive_key(model.id)
         self._name = f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._max_batch = settings.max_batch
+        self._pace = Pace(settings.max_batch, settings.max_queue, settings.max_wait_ms / 1000)
         self._heartbeat_file = settings.heartbeat_file
         self._deadline_s = settings.deadline_ms / 1000
         # Early enough that whoever takes a batch over can still answer it in time.
@@ -55,6 +56,11 @@ class ModelWorker:
     def run(self) -> None:
         """Work until `stopping`; while Redis is away, try again twice a second."""
         connected = False
+        row: Row = (0, 0, 0, 0, 0, 0, 1)
+        for rows in (8, 16, 32):
+            begun_s = time.perf_counter()
+            self._model.predict([row] * rows)
+            self._pace.saw(rows, time.perf_counter() - begun_s)
         while not self.stopping:
             try:
                 if not connected:
@@ -102,7 +108,7 @@ class ModelWorker:
             wire.GROUP,
             self._name,
             {self._stream: ">"},
-            count=self._max_batch,
+            count=self._entries(),
             block=None if entries else BLOCK_MS,
         )
         for _, fresh in read or []:
@@ -110,10 +116,14 @@ class ModelWorker:
         if entries:
             self._answer(entries)
 
+    def _entries(self) -> int:
+        """How many entries to take: what about one call's flights fill, so that the others find something too."""
+        return max(1, self._pace.batch // wire.ENTRY_ROWS)
+
     def _claim(self) -> list[_Entry]:
         """What a worker took and has not answered for too long: it was killed, or hangs."""
         claimed: Any = self._redis.xautoclaim(
-            self._stream, wire.GROUP, self._name, self._claim_ms, count=self._max_batch
+            self._stream, wire.GROUP, self._name, self._claim_ms, count=self._entries()
         )
         return [(entry_id, fields) for entry_id, fields in claimed[1] if fields]
 
@@ -127,19 +137,27 @@ class ModelWorker:
             if entry_age_s(entry_id, now_s) <= self._deadline_s:
                 with contextlib.suppress(KeyError, ValueError):
                     work.append(wire.unpack_work(fields))
-        for (asker, number, _), answers in zip(
-            work, self._predict([rows for _, _, rows in work]), strict=True
-        ):
+        ids = [entry_id for entry_id, _ in entries]
+        predicted = self._predict([rows for _, _, rows in work], ids)
+        for (asker, number, _), answers in zip(work, predicted, strict=True):
             pipeline.publish(wire.channel(asker), wire.pack_answer(number, answers))
         pipeline.execute()
 
-    def _predict(self, batches: list[list[Row]]) -> list[list[int]]:
-        """Answers per batch, from as few calls as MAX_BATCH allows; an empty list says that the batch failed."""
+    def _predict(self, batches: list[list[Row]], ids: list[bytes]) -> list[list[int]]:
+        """Answers per batch, from as few calls as the pace allows; an empty list says that the batch failed. The
+        entries `ids` stay this worker's for as long as it takes."""
         rows = [row for batch in batches for row in batch]
         try:
             answers: list[int] = []
-            for start in range(0, len(rows), self._max_batch):
-                answers += self._model.predict(rows[start : start + self._max_batch])
+            while len(answers) < len(rows):
+                if answers:
+                    self._redis.xclaim(self._stream, wire.GROUP, self._name, 0, ids, justid=True)
+                begun_s = time.perf_counter()
+                chunk = rows[len(answers) : len(answers) + self._pace.batch]
+                answers += self._model.predict(chunk)
+                self._pace.saw(len(chunk), time.perf_counter() - begun_s)
+        except RedisError:
+            raise
         except Exception as error:
             print(f"model worker: the model failed ({error})", file=sys.stderr, flush=True)
             return [[] for _ in batches]

@@ -18,10 +18,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from service import wire
+from service.batching import Pace
 from service.gathering import Gatherer, Overloaded, Turn
 from service.metrics import Metrics
 from service.settings import Settings
 
+START_S = 1.0
+"""How long a start waits for Redis and a model worker before it goes on without them."""
 PING_S = 0.5
 SILENCE_S = 2.0
 """Nothing heard for so long, not even this process's own ping: the connection that answers come on is dead. Who only
@@ -39,7 +42,11 @@ class QueuePredictor(Gatherer):
         super().__init__(settings, metrics)
         self._asker = uuid.uuid4().hex
         self._stream, self._alive = wire.work_stream(model_id), wire.alive_key(model_id)
-        self._max_queue, self._max_batch = settings.max_queue, settings.max_batch
+        self._max_queue = settings.max_queue
+        # Rows are the unanswered flights before an answer, seconds its time: what a flight waits for each before it.
+        self._pace = Pace(settings.max_batch, settings.max_queue, self._max_wait_s)
+        self._sent = 0
+        self._reached = asyncio.Event()
         self._redis = redis.asyncio.Redis.from_url(
             settings.redis_url,
             socket_timeout=self._deadline_s,
@@ -63,6 +70,9 @@ class QueuePredictor(Gatherer):
         ]
         for task in self._tasks:
             task.add_done_callback(_ended)
+        # A reload would else refuse for a moment what the worker before had served.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._reached.wait(), START_S)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -76,7 +86,8 @@ class QueuePredictor(Gatherer):
     def refuse_over_capacity(self, rows: int) -> None:
         if self._missing:
             raise Overloaded(self._missing)
-        if self._queued + rows > self._max_queue or self._oldest_wait_s() > self._max_wait_s:
+        most = min(self._max_queue, self._pace.queue)
+        if self._queued and (self._queued + rows > most or self._oldest_wait_s() > self._max_wait_s):
             raise Overloaded("The model workers are at capacity; try again shortly.")
 
     def _oldest_wait_s(self) -> float:
@@ -97,6 +108,8 @@ class QueuePredictor(Gatherer):
             pipeline = self._redis.pipeline(transaction=False)
             for turn in self._packed(turns):
                 self._number += 1
+                self._sent += len(turn.rows)
+                turn.ahead = self._sent
                 self._pending[self._number] = turn
                 pipeline.xadd(self._stream, wire.pack_work(self._asker, self._number, turn.rows))
             try:
@@ -105,12 +118,12 @@ class QueuePredictor(Gatherer):
                 self._lost(error)
 
     def _packed(self, turns: list[Turn]) -> list[Turn]:
-        """The same flights in turns of at most MAX_BATCH."""
+        """The same flights in turns of at most ENTRY_ROWS, small enough to be shared out among workers."""
         packed: list[Turn] = []
         for turn in turns:
-            while len(turn.rows) > self._max_batch:
-                packed.append(turn.split(self._max_batch))
-            if packed and len(packed[-1].rows) + len(turn.rows) <= self._max_batch:
+            while len(turn.rows) > wire.ENTRY_ROWS:
+                packed.append(turn.split(wire.ENTRY_ROWS))
+            if packed and len(packed[-1].rows) + len(turn.rows) <= wire.ENTRY_ROWS:
                 packed[-1].join(turn)
             else:
                 packed.append(turn)
@@ -122,6 +135,7 @@ class QueuePredictor(Gatherer):
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as answers:
                     await answers.subscribe(wire.channel(self._asker))
+                    await self._redis.publish(wire.channel(self._asker), wire.PING)
                     heard_s = self._loop.time()
                     while True:
                         message = await answers.get_message(timeout=PING_S)
@@ -148,6 +162,8 @@ class QueuePredictor(Gatherer):
         turn = self._pending.pop(number, None)
         if turn is None:
             return
+        self._sent -= len(turn.rows)
+        self._pace.saw(turn.ahead, self._loop.time() - turn.opened_s)
         if len(answers) != len(turn.rows):
             self.fail(turn, Overloaded("The model worker could not predict this; try again shortly."))
             return
@@ -171,6 +187,7 @@ class QueuePredictor(Gatherer):
         self._say("The queue is away; try again shortly.", error)
         turns = [*self._pending.values(), *self._outbox]
         self._pending.clear()
+        self._sent = 0
         self._outbox.clear()
         for turn in turns:
             self.fail(turn, Overloaded("The queue is away; try again shortly."))
@@ -184,6 +201,8 @@ class QueuePredictor(Gatherer):
 
     def _say(self, missing: str | None, error: BaseException | None = None) -> None:
         """Note what is missing, and log it when that changes."""
+        if missing is None:
+            self._reached.set()
         if missing != self._missing:
             self._missing = missing
             reason = f" ({error})" if error is not None else ""
@@ -196,7 +215,9 @@ class QueuePredictor(Gatherer):
             limit_s = self._loop.time() - self._deadline_s
             overdue = [number for number, turn in self._pending.items() if turn.opened_s < limit_s]
             for number in overdue:
-                self.expire(self._pending.pop(number))
+                turn = self._pending.pop(number)
+                self._sent -= len(turn.rows)
+                self.expire(turn)
 
 
 def _ended(task: "asyncio.Task[None]") -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from service.catalogue import FEATURES, Row
 
 GROUP = "model-workers"
+ENTRY_ROWS = 32
+"""Most flights in one entry of the stream: workers take entries whole, so this is what can be shared out."""
 PING = b"ping"
 """What an asker publishes on its own channel to know that it hears it; shorter than any answer."""
 _NUMBER = struct.Struct("<Q")

@@ -1,9 +1,11 @@
 """Queue mode with a real Redis, real model workers and a real gunicorn."""
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,8 +18,13 @@ import redis as redis_client
 
 from service import wire
 from service.artifact import ARTIFACT
+from service.gathering import Turn
+from service.metrics import Metrics
 from service.model import load_model
+from service.model_worker import ModelWorker
+from service.queueing import QueuePredictor
 from service.schemas import Flight
+from service.settings import Settings
 from tests.service.running import PREDICT, ROOT, Server, free_port, serving
 from tests.service.test_server import BODY, connected, read_response, request
 
@@ -122,6 +129,10 @@ def test_queue_mode_answers_as_the_model_does_survives_redis_and_says_when_nobod
         time.sleep(1)
         assert server.predict() == (503, {"detail": "No model worker is running; start one."})
         assert server.ask("GET", "/ready")[0] == 503
+        begun = time.monotonic()
+        refused = server.ask("POST", "/v1/predictions", b"[" + BODY + b"]")
+        assert (refused[0], refused[1]["retry-after"]) == (503, "1")
+        assert time.monotonic() - begun < 0.5, "refused at once, not at its deadline"
         worker = model_worker()
         eventually(server, 200)
         model = load_model(ARTIFACT)
@@ -133,6 +144,13 @@ def test_queue_mode_answers_as_the_model_does_survives_redis_and_says_when_nobod
         many = server.ask("POST", "/v1/predictions", ("[" + ",".join(lines) + "]").encode())
         assert many[0] == 200
         assert len(json.loads(many[2])) == 1000
+
+        server.process.send_signal(signal.SIGHUP)
+        until, statuses = time.monotonic() + 4, set()
+        while time.monotonic() < until:
+            with contextlib.suppress(ConnectionError, http.client.HTTPException):
+                statuses.add(server.predict()[0])
+        assert statuses == {200}, "a reload refuses nothing"
 
         redis.end()
         begun = time.monotonic()
@@ -168,6 +186,23 @@ def test_a_killed_model_worker_loses_no_request(tmp_path: Path, redis: Redis, mo
         model_worker(SLOW, **settings)
         statuses = [int(read_response(connection)[9:12]) for connection in connections]
         assert statuses == [200] * 200
+
+
+def test_work_is_cut_so_that_workers_can_share_it() -> None:
+    predictor = QueuePredictor("model", Settings(), Metrics(1))
+    turn = Turn(0.0)
+    turn.rows = [(0, 0, 0, 0, 0, 0, 1)] * 100
+    assert [len(one.rows) for one in predictor._packed([turn])] == [32, 32, 32, 4]
+
+
+def test_a_model_worker_takes_what_one_call_of_its_model_does_in_time() -> None:
+    with redis_client.Redis() as unused:
+        worker = ModelWorker(load_model(ARTIFACT), unused, Settings())
+        for _ in range(3):
+            worker._pace.saw(32, 0.064)
+        assert worker._entries() == 1, "2 ms a flight: 25 in 50 ms, less than one entry"
+        worker._pace.saw(32, 0.0001)
+        assert worker._entries() == 256 // wire.ENTRY_ROWS
 
 
 def test_work_that_nobody_takes_is_503_at_its_deadline(
