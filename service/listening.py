@@ -9,10 +9,10 @@ from typing import Any
 
 from service.metrics import Metrics
 
-LEAVE_S = 0.002
+LEAVE_S = 0.005
 """How long a worker that has more than its share leaves a connection to the others: an idle one takes it sooner."""
 
-FREE_S = 0.05
+FREE_S = 0.02
 """How long it then takes whatever comes, since the others are busy."""
 
 FORGOTTEN_S = 10 * LEAVE_S

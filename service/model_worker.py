@@ -137,13 +137,13 @@ class ModelWorker:
             if entry_age_s(entry_id, now_s) <= self._deadline_s:
                 with contextlib.suppress(KeyError, ValueError):
                     work.append(wire.unpack_work(fields))
-        ids = [entry_id for entry_id, _ in entries]
+        ids: list[Any] = [entry_id for entry_id, _ in entries]
         predicted = self._predict([rows for _, _, rows in work], ids)
         for (asker, number, _), answers in zip(work, predicted, strict=True):
             pipeline.publish(wire.channel(asker), wire.pack_answer(number, answers))
         pipeline.execute()
 
-    def _predict(self, batches: list[list[Row]], ids: list[bytes]) -> list[list[int]]:
+    def _predict(self, batches: list[list[Row]], ids: list[Any]) -> list[list[int]]:
         """Answers per batch, from as few calls as the pace allows; an empty list says that the batch failed. The
         entries `ids` stay this worker's for as long as it takes."""
         rows = [row for batch in batches for row in batch]

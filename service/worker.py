@@ -19,6 +19,7 @@ MASTER_CHECK_S = 1
 class Worker(UvicornWorker):  # type: ignore[misc]
     """Imported by gunicorn after its configuration file has checked the settings."""
 
+    sockets: list[Any]
     _settings = Settings.from_environment()
     # uvloop accepts by itself: connections can be shared, and are counted, on asyncio's loop only.
     _shares = _settings.server_loop == "asyncio"
