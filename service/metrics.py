@@ -38,8 +38,7 @@ class _Layout:
     in_use = queue_depth + 2
     cache_hits = queue_depth + 3
     expired = queue_depth + 4
-    connections = queue_depth + 5
-    width = queue_depth + 6
+    width = queue_depth + 5
 
 
 class Metrics:
@@ -63,7 +62,7 @@ class Metrics:
     def vacate(self, slot: int) -> None:
         """Say that the slot's worker is gone; its counts stay, its gauges do not."""
         start = slot * _Layout.width
-        for position in (_Layout.in_use, _Layout.queue_depth, _Layout.lag_now, _Layout.connections):
+        for position in (_Layout.in_use, _Layout.queue_depth, _Layout.lag_now):
             self._memory[start + position] = 0.0
 
     def answered(self, status: int, count: int, seconds: float) -> None:
@@ -93,17 +92,6 @@ class Metrics:
     def expired(self, rows: int) -> None:
         """Flights that were accepted and whose deadline passed before the model took them."""
         self._own[_Layout.expired] += rows
-
-    def connected(self, change: int) -> None:
-        """A connection opened (1) or closed (-1)."""
-        self._own[_Layout.connections] += change
-
-    def connections(self) -> tuple[float, float | None]:
-        """Open connections of this worker, and the fewest of any other that lives; None where there is none."""
-        alive = self._memory[_Layout.in_use :: _Layout.width].tolist()
-        counts = self._memory[_Layout.connections :: _Layout.width].tolist()
-        others = [counts[slot] for slot, pid in enumerate(alive) if pid and slot != self.slot]
-        return counts[self.slot], min(others, default=None)
 
     def numbers(self, slot: int) -> Sequence[float]:
         """A copy of a slot's numbers."""
@@ -145,7 +133,6 @@ class _Reader(Collector):
             f"{prefix}_expired", "Flights given up at their deadline", labels=labels
         )
         depth = GaugeMetricFamily(f"{prefix}_queue_depth", "Flights waiting for the model", labels=labels)
-        connections = GaugeMetricFamily(f"{prefix}_connections", "Connections open", labels=labels)
         lag_now = GaugeMetricFamily(
             f"{prefix}_loop_lag_latest_seconds", "Latest event-loop lag", labels=labels
         )
@@ -156,9 +143,8 @@ class _Reader(Collector):
             hits.add_metric(list(values), numbers[_Layout.cache_hits])
             expired.add_metric(list(values), numbers[_Layout.expired])
             depth.add_metric(list(values), numbers[_Layout.queue_depth])
-            connections.add_metric(list(values), numbers[_Layout.connections])
             lag_now.add_metric(list(values), numbers[_Layout.lag_now])
-        yield from (requests, hits, expired, depth, connections, lag_now)
+        yield from (requests, hits, expired, depth, lag_now)
         for name, text, start, bounds in (
             (
                 "request_seconds",

@@ -6,8 +6,6 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.metrics import Metrics
-
 SWEEP_PERIOD_S = 0.5
 MAX_HEAD_BYTES = 65536
 """Of a request line with its headers, beyond the piece in which they began: uvicorn itself would keep any number."""
@@ -24,9 +22,6 @@ class GuardedProtocol(HttpToolsProtocol):
     none of its answer for as long. One sweep looks at all connections, so that a request costs no timer."""
 
     request_timeout_s = 10.0
-    metrics: Metrics | None = (
-        None  # where connections are counted as they are accepted, and so must be as they end
-    )
     _sweeping: "asyncio.TimerHandle | None" = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,11 +32,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self.in_head, self.head_bytes = False, 0
         if GuardedProtocol._sweeping is None:
             GuardedProtocol._sweeping = self.loop.call_later(SWEEP_PERIOD_S, self._sweep)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self.metrics is not None:
-            self.metrics.connected(-1)
 
     def data_received(self, data: bytes) -> None:
         continued = self.in_head
@@ -100,7 +90,7 @@ class GuardedProtocol(HttpToolsProtocol):
         )
 
 
-def guarded(request_timeout_s: float, metrics: Metrics | None) -> type[GuardedProtocol]:
+def guarded(request_timeout_s: float) -> type[GuardedProtocol]:
     """The protocol with its timeout, as uvicorn wants a class."""
-    members: dict[str, Any] = {"request_timeout_s": request_timeout_s, "metrics": metrics}
+    members: dict[str, Any] = {"request_timeout_s": request_timeout_s}
     return type("GuardedProtocol", (GuardedProtocol,), members)

@@ -7,8 +7,6 @@ from typing import Any
 
 from uvicorn_worker import UvicornWorker
 
-from service.listening import SharedListener
-from service.metrics import METRICS
 from service.protocol import guarded
 from service.settings import Settings
 
@@ -19,13 +17,10 @@ MASTER_CHECK_S = 1
 class Worker(UvicornWorker):  # type: ignore[misc]
     """Imported by gunicorn after its configuration file has checked the settings."""
 
-    sockets: list[Any]
     _settings = Settings.from_environment()
-    # uvloop accepts by itself: connections can be shared, and are counted, on asyncio's loop only.
-    _shares = _settings.server_loop == "asyncio"
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (uvicorn-worker reads it as a class attribute)
         "loop": _settings.server_loop,
-        "http": guarded(_settings.request_timeout_s, METRICS if _shares else None),
+        "http": guarded(_settings.request_timeout_s),
         "ws": "none",
         "lifespan": "on",
         "access_log": False,
@@ -33,12 +28,6 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "timeout_graceful_shutdown": _settings.graceful_timeout_s,
         "timeout_notify": MASTER_CHECK_S,
     }
-
-    def run(self) -> None:
-        """Serve until told to stop."""
-        if self._shares:
-            self.sockets = [SharedListener(listener, METRICS) for listener in self.sockets]
-        super().run()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGQUIT, which the master sends when it was interrupted itself: stop as for SIGTERM. (gunicorn's own method

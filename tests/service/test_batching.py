@@ -126,23 +126,6 @@ async def test_a_list_longer_than_the_limit_is_accepted_by_an_idle_worker_and_re
     await one.stop()
 
 
-async def test_flights_that_wait_past_the_deadline_are_given_up() -> None:
-    model = Echo(row_s=0.001)
-    one = await batcher(model, max_wait_ms=1000, deadline_ms=150)
-    first = one.predict([row(number) for number in range(40)])
-    task = asyncio.create_task(first)
-    await asyncio.sleep(0.01)
-    model.row_s = 0.2
-    late = [one.submit(row(number)) for number in range(3)]
-    await task
-    outcomes = await asyncio.gather(*late, return_exceptions=True)
-    model.row_s = 0.0
-    assert all(isinstance(outcome, Overloaded) for outcome in outcomes)
-    await asyncio.sleep(0.7)
-    assert await one.submit(row(5)) == 5
-    await one.stop()
-
-
 @pytest.mark.parametrize("row_s", [0.0, 0.003])
 async def test_a_failing_model_fails_its_batch_and_no_other(row_s: float) -> None:
     model = Echo(row_s=row_s)

@@ -186,21 +186,6 @@ def test_a_client_that_sends_all_of_a_body_over_the_limit_before_it_reads_sees_t
             assert connection.recv(1) == b""
 
 
-@pytest.mark.flaky(reruns=2)
-def test_connections_opened_one_after_the_other_on_an_idle_server_are_shared(tmp_path: Path) -> None:
-    with serving(tmp_path, WORKERS="2") as server:
-        with contextlib.ExitStack() as stack:
-            for _ in range(40):
-                stack.enter_context(connected(server))
-                time.sleep(0.005)
-            samples = server.metrics()
-            by_worker = [samples[f'flight_delay_worker_connections{{worker="{slot}"}}'] for slot in (0, 1)]
-            assert sum(by_worker) in (40, 41), "and the one that asks"
-            assert min(by_worker) >= 12, "a worker that gets no CPU for 5 ms misses some"
-        time.sleep(0.3)
-        assert server.metrics()["flight_delay_connections"] <= 1
-
-
 def test_headers_without_end_are_refused(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
