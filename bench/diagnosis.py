@@ -20,6 +20,7 @@ from typing import Any
 
 from bench.common import record
 from headwind.analysis.diagnosis import Observations, judge
+from headwind.analysis.diagnosis.facts import Facts
 from tests.diagnose.sick.cases import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,9 +106,10 @@ def again(folders: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(file for folder in folders for file in folder.glob("*.json")):
         case = cases.get(path.stem.rpartition("-")[0])
         if case is not None:
-            found = judge(Observations.from_json(json.loads(path.read_text())))
-            document = json.loads(json.dumps(found.to_json()))
-            yield case.name, verdict(case, {**document, "took_s": None})
+            seen = Observations.from_json(json.loads(path.read_text()))
+            others = round(Facts(seen).others_cores, 2) if seen.full is not None else None
+            document = json.loads(json.dumps(judge(seen).to_json()))
+            yield case.name, {**verdict(case, {**document, "took_s": None}), "others_cores": others}
 
 
 def fresh(
@@ -144,7 +146,12 @@ def main() -> int:
     false = sum(bool(row["false"]) for row in rows)
     print(f"true cause first: {right} of {len(rows)}; with a false cause: {false}")
     if options.record:
-        how = "kept observations, judged by this commit" if options.again else "run at this commit"
+        how = (
+            "kept observations, judged by this commit, whose rules were written with these in view; others_cores is "
+            "what other processes used meanwhile"
+            if options.again
+            else "run at this commit"
+        )
         record("diagnosis", rows, how=how, right=right, diagnoses=len(rows), with_a_false_cause=false)
     return 0
 
