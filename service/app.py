@@ -5,8 +5,9 @@ import contextlib
 import gc
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,8 @@ NAME = "flight-delay"
 VERSION = "0.1.0"
 MAX_FLIGHTS = 1000
 LAG_PERIOD_S = 0.25
+START_LIMIT_S = 15.0
+"""How long GET /ready waits for the other workers: one that cannot start must not keep those that can from serving."""
 _UNPARSABLE = "There was an error parsing the body"
 
 
@@ -47,6 +50,20 @@ class Parts:
     load: Callable[[Path], DelayModel]
     model: DelayModel | None = None
     predictor: Predictor | None = None
+    began_s: float = field(default_factory=time.monotonic)
+    complete: bool = False
+
+    def missing(self) -> str | None:
+        """Why no load should come yet, or None. At a start all workers are waited for: connections that are opened
+        before stay with those that were up, for as long as they are kept."""
+        if self.predictor is None:
+            return "The model is not loaded yet."
+        if not self.complete:
+            alive, expected = self.metrics.alive(), self.metrics.expected
+            self.complete = alive >= expected or time.monotonic() - self.began_s > START_LIMIT_S
+            if not self.complete:
+                return f"{alive} of {expected} workers are up."
+        return self.predictor.ready()
 
     def running(self) -> tuple[DelayModel, Predictor]:
         """Raises 503 while the model is not loaded."""
@@ -142,8 +159,7 @@ def _add_information(api: FastAPI, parts: Parts) -> None:
     )
     async def ready() -> Response:
         """The model is loaded and can be asked."""
-        missing = parts.predictor.ready() if parts.predictor else "The model is not loaded yet."
-        if missing:
+        if missing := parts.missing():
             return JSONResponse({"status": missing}, 503, {"retry-after": "1"})
         cached = {"cache": "on"} if parts.settings.cache_entries else {}
         return JSONResponse({"status": "ok"} | cached)

@@ -32,6 +32,7 @@ accesslog = None
 control_socket_disable = True
 
 _slots = master.Slots.shared()
+_slots.expect(settings.workers)
 pre_fork = _slots.pre_fork
 post_fork = _slots.post_fork
 child_exit = _slots.child_exit

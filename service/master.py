@@ -86,6 +86,10 @@ class Slots:
         assert isinstance(cls._instance, cls)
         return cls._instance
 
+    def expect(self, workers: int) -> None:
+        """How many workers there are to be."""
+        self._metrics.expected = workers
+
     def pre_fork(self, server: Any, worker: Any) -> None:
         """Before the fork, in the master."""
         used = set(self._taken.values())

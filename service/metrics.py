@@ -42,11 +42,13 @@ class _Layout:
 
 
 class Metrics:
-    """One slot's counters; `slot` is set after the fork by the worker that owns it."""
+    """One slot's counters; `slot` is set after the fork by the worker that owns it. `expected` is how many workers there
+    are to be, as the master says."""
 
     def __init__(self, slots: int = SLOTS) -> None:
         self._memory = memoryview(mmap.mmap(-1, slots * _Layout.width * 8)).cast("d")
         self.slots = slots
+        self.expected = 1
         self.enter(0)
 
     def enter(self, slot: int) -> None:
@@ -64,6 +66,10 @@ class Metrics:
         start = slot * _Layout.width
         for position in (_Layout.in_use, _Layout.queue_depth, _Layout.lag_now):
             self._memory[start + position] = 0.0
+
+    def alive(self) -> int:
+        """Workers that live."""
+        return sum(1 for pid in self._memory[_Layout.in_use :: _Layout.width].tolist() if pid)
 
     def answered(self, status: int, count: int, seconds: float) -> None:
         """`count` requests answered with `status`, each within `seconds` of its arrival."""

@@ -4,7 +4,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from service.app import create_app
 from service.documentation import RESPONSES
+from service.metrics import Metrics
+from service.model import load_model
+from service.settings import Settings
 from tests.service.fakes import BrokenModel, fresh_app, loader
 from tests.service.running import FLIGHT, PREDICT, started
 
@@ -194,6 +198,21 @@ async def test_json_of_another_encoding_is_understood_alike(client: httpx.AsyncC
         content = body.encode(encoding)
         answer = await client.post(PREDICT, content=content, headers={"content-type": "application/json"})
         assert answer.status_code == 200
+
+
+async def test_ready_waits_for_the_other_workers_at_a_start_and_only_then() -> None:
+    metrics = Metrics(3)
+    metrics.expected = 2
+    app = create_app(Settings(workers=2), metrics, load_model)
+    async with started(app) as client:
+        answer = await client.get("/ready")
+        assert (answer.status_code, answer.json()) == (503, {"status": "1 of 2 workers are up."})
+        assert (await client.post(PREDICT, json=FLIGHT)).status_code == 200
+        metrics.enter(1)
+        metrics.begin()
+        assert (await client.get("/ready")).status_code == 200
+        metrics.vacate(1)
+        assert (await client.get("/ready")).status_code == 200, "a worker that was killed is replaced"
 
 
 async def test_a_cache_answers_alike_is_bounded_and_says_that_it_is_on() -> None:
