@@ -42,8 +42,8 @@ class _Layout:
 
 
 class Metrics:
-    """One slot's counters; `slot` is set after the fork by the worker that owns it. `expected` is how many workers there
-    are to be, as the master says."""
+    """One slot's counters; `slot` is set after the fork by the worker that owns it. `expected` is how many workers
+    there are to be, as the master says."""
 
     def __init__(self, slots: int = SLOTS) -> None:
         self._memory = memoryview(mmap.mmap(-1, slots * _Layout.width * 8)).cast("d")
