@@ -115,8 +115,9 @@ def _latency(block: list[Field]) -> Latency | None:
     if row is None:
         return None
     columns = ["min", "max", *(heading.rest.replace("+/- sd", "within").split() if heading else ())]
-    if heading is None:
-        columns = ["min", "max", "mean", "sd", "within"]
+    if heading is None:  # 1.69 put three percentiles before the mean, and renamed the row
+        newer = len(row.words) >= 8
+        columns = ["min", "max", *(("median", "p95", "p99") if newer else ()), "mean", "sd", "within"]
     cells = dict(zip(columns, row.words, strict=False))
     times = {name: seconds(cell) for name, cell in cells.items()}
     percentiles = {percentile_key(50): times.get("median"), "95": times.get("p95"), "99": times.get("p99")}

@@ -209,3 +209,15 @@ def test_a_log_cut_inside_its_first_prefix_is_one_run() -> None:
     text = "".join(f"wrk-1  | {line}\n" for line in SATURATED.splitlines())
     (run,) = read_text(text[1:], "test")
     assert (run.connections, run.requests) == (200, 2788)
+
+
+def test_h2loads_newer_row_without_its_heading_keeps_its_columns_apart() -> None:
+    text = (
+        "finished in 2.00s, 308330.00 req/s, 36.18MB/s\n"
+        "requests: 616660 total, 616664 started, 616660 done, 616660 succeeded, 0 failed, 0 errored, 0 timeout\n"
+        "request     :        7us       461us        10us        15us        20us        11us         3us    93.62%\n"
+    )
+    latency = only_run(text, "h2load").latency
+    assert latency is not None
+    assert (latency.mean_s, latency.stdev_s, latency.max_s) == (11e-6, 3e-6, 461e-6)
+    assert latency.percentiles_s == {"50": 10e-6, "95": 15e-6, "99": 20e-6}
