@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ from headwind.statistics.search import SearchPlan
 from headwind.statistics.verdicts import FIRST_LOOK
 from headwind.statistics.verdicts import Plan as Family
 from headwind.stress import comparison, comparison_report, environment, folder, privacy, trial
-from headwind.stress.comparison import Judgement
+from headwind.stress.comparison import MOST_BLOCKS, Judgement
 from headwind.stress.generator import Wrk
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.journal import Journal, TrialRow
@@ -28,7 +29,6 @@ from headwind.stress.progress import Progress
 from headwind.stress.schedule import DEFAULT_CONNECTIONS, EXACT_LIMIT_PER_S, Schedule
 from headwind.stress.variants import Axis
 
-MOST_BLOCKS = 24
 # Starting a server, waiting for it and stopping it, on top of warm-up and load: a guess until trials were timed.
 TURNAROUND_S = 3.0
 # Evidence on which a trial is discarded; none of it depends on what the configuration does.
@@ -63,10 +63,10 @@ def declaration(axis: Axis, base: Plan, options: Options, again: str) -> dict[st
     reserve_s = LATENCY_ROUNDS * 2 * (LATENCY_S + TURNAROUND_S) if options.with_latency else 0.0
     fitting = int((options.budget_s - reserve_s) / block_s)
     if options.blocks is None and fitting < FIRST_LOOK:
-        needed = (FIRST_LOOK * block_s + reserve_s) / 60
+        needed = math.ceil((FIRST_LOOK * block_s + reserve_s) / 60)
         raise UsageError(
             f"a budget of {options.budget_s:g} s holds {max(0, fitting)} blocks, and nothing is judged before "
-            f"{FIRST_LOOK}; give --budget {needed:.0f}m or more, or a shorter --duration."
+            f"{FIRST_LOOK}; give --budget {needed}m or more, or a shorter --duration."
         )
     if options.blocks is not None and options.blocks < FIRST_LOOK:
         raise UsageError(

@@ -20,6 +20,8 @@ FULL_FAMILY_UP_TO = (
     5  # with more settings the question is which is (nearly) best, not how every pair compares
 )
 
+MOST_BLOCKS = 24  # planned without being asked; beyond, what is missing is a quieter machine, not patience
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:

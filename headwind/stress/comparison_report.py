@@ -7,7 +7,7 @@ from typing import Any
 
 from headwind import words
 from headwind.statistics.verdicts import FIRST_LOOK
-from headwind.stress.comparison import Judgement, Pair, summary
+from headwind.stress.comparison import MOST_BLOCKS, Judgement, Pair, summary
 from headwind.stress.journal import TrialRow
 
 SCHEMA = "headwind.experiment/1"
@@ -173,6 +173,11 @@ def _open(
         )
     most = max(count for count in needed if count is not None)
     minutes = most * declared["block_s"] / 60
+    if most > MOST_BLOCKS:
+        return (
+            f"Undecided between {pairs} after {judgement.blocks} blocks; at this noise some {most} blocks, "
+            f"{minutes:.0f} minutes, would probably decide: a quieter machine or a longer --duration serves better."
+        )
     return (
         f"Undecided between {pairs} after {judgement.blocks} blocks; some {most} blocks "
         f"(--blocks {most} --budget {max(1, round(minutes * 1.2))}m) would probably decide."

@@ -86,6 +86,11 @@ def axis_of(
         raise UsageError(
             f"to vary {name} the server must be started anew each time; give --command '... {{port}}'."
         )
+    if name == "worker class" and "{WORKER_CLASS}" not in (base.command or ""):
+        raise UsageError(
+            "the command does not take {WORKER_CLASS}, and no server reads it by itself; put it where the class goes, "
+            "such as gunicorn -k {WORKER_CLASS}."
+        )
     if name == "workers" and "{workers}" not in (base.command or ""):
         # gunicorn and uvicorn read WEB_CONCURRENCY, which every server gets; others would not notice.
         known = any(word in (base.command or "") for word in ("gunicorn", "uvicorn"))

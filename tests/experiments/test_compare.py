@@ -143,6 +143,23 @@ def test_going_on_with_another_command_or_margin_is_refused() -> None:
         compare.same_experiment(before, declaration(axis, BASE, replace(options, margin=0.1), "again"))
 
 
+def test_a_worker_class_that_the_command_does_not_take_is_refused() -> None:
+    with pytest.raises(UsageError, match="the command does not take"):
+        axis_of(worker_classes=["sync", "gthread"], base=BASE)
+
+
+def test_many_blocks_are_not_advised_but_a_quieter_machine() -> None:
+    wild = [
+        replace(one, good_per_s=one.good_per_s * (0.75 if one.block % 2 else 1.08))
+        if one.configuration
+        else one
+        for one in trials([1000, 1000], 4)
+    ]
+    answer = judged(wild)["answer"]
+    assert "--blocks" not in answer
+    assert "a quieter machine or a longer --duration" in answer
+
+
 def test_fewer_blocks_than_are_judged_are_refused() -> None:
     with pytest.raises(UsageError, match="--blocks 3 or more"):
         declaration(axis_of(workers=[1, 2], base=BASE), BASE, Options(3600, 2, 0.03, 1), "")
