@@ -59,7 +59,7 @@ class Parts:
         if self.predictor is None:
             return "The model is not loaded yet."
         if not self.complete:
-            alive, expected = self.metrics.alive(), self.metrics.expected
+            alive, expected = self.metrics.alive(), self.metrics.expected or 1
             self.complete = alive >= expected or time.monotonic() - self.began_s > START_LIMIT_S
             if not self.complete:
                 return f"{alive} of {expected} workers are up."
@@ -200,7 +200,8 @@ def create_app(
         predictor = make_predictor(settings, model, metrics)
         await predictor.start()
         parts.model, parts.predictor = model, predictor
-        metrics.begin()
+        if metrics.expected is None:
+            metrics.begin()
         if lane is not None:
             lane.open(model.encode, model.threshold_bp, predictor)
         # What is loaded now stays for good: without this every full collection walks it, for milliseconds.

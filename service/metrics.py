@@ -43,12 +43,12 @@ class _Layout:
 
 class Metrics:
     """One slot's counters; `slot` is set after the fork by the worker that owns it. `expected` is how many workers
-    there are to be, as the master says."""
+    there are to be; None under a server that does not say when a worker listens."""
 
     def __init__(self, slots: int = SLOTS) -> None:
         self._memory = memoryview(mmap.mmap(-1, slots * _Layout.width * 8)).cast("d")
         self.slots = slots
-        self.expected = 1
+        self.expected: int | None = None
         self.enter(0)
 
     def enter(self, slot: int) -> None:

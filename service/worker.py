@@ -7,6 +7,7 @@ from typing import Any
 
 from uvicorn_worker import UvicornWorker
 
+from service.metrics import METRICS
 from service.protocol import guarded
 from service.settings import Settings
 
@@ -36,7 +37,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
 
     async def callback_notify(self) -> None:
         """Tell the master that this worker lives, and stop where the master does not: a worker left behind by a killed
-        master would keep the port, and nobody could stop or replace it."""
+        master would keep the port, and nobody could stop or replace it. The first call comes once it listens."""
+        METRICS.begin()
         await super().callback_notify()
         if os.getppid() != self.ppid:
             self.log.error("The master is gone: this worker stops.")

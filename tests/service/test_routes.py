@@ -205,6 +205,7 @@ async def test_ready_waits_for_the_other_workers_at_a_start_and_only_then() -> N
     metrics.expected = 2
     app = create_app(Settings(workers=2), metrics, load_model)
     async with started(app) as client:
+        metrics.begin()
         answer = await client.get("/ready")
         assert (answer.status_code, answer.json()) == (503, {"status": "1 of 2 workers are up."})
         assert (await client.post(PREDICT, json=FLIGHT)).status_code == 200
