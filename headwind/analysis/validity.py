@@ -13,6 +13,8 @@ from headwind.words import number, seconds
 SHORT_S = 10.0
 # A step of the wall clock by this share of the run changes its rate visibly.
 STEP_SHARE = 0.01
+# The reader's warnings that tell of a clock that was set.
+_CLOCK = frozenset({"impossible_duration", "slower_than_run"})
 # So many answers should lie above a percentile before its figure means anything.
 ANSWERS_ABOVE = 10
 
@@ -50,7 +52,7 @@ def unfinished(context: Context) -> Iterable[Finding]:
 
 
 def clock_step(context: Context) -> Iterable[Finding]:
-    """Speaks when the printed duration is impossible: wrk reads the wall clock, and it was set during the run."""
+    """Speaks when the printed duration cannot be: wrk reads the wall clock, and it was set during the run."""
     if context.run.tool not in ("wrk", "wrk2"):
         return
     duration = context.run.duration_s
@@ -58,7 +60,7 @@ def clock_step(context: Context) -> Iterable[Finding]:
     stepped = duration is not None and duration >= LONGEST_BELIEVABLE_S
     if isinstance(step, int | float) and duration and abs(step) >= STEP_SHARE * duration:
         stepped = True
-    if not stepped and not any(warning.code == "impossible_duration" for warning in context.run.warnings):
+    if not stepped and not any(warning.code in _CLOCK for warning in context.run.warnings):
         return
     yield Finding(
         "clock_step",

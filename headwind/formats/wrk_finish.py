@@ -155,11 +155,10 @@ def _duration(token: str | None, slowest_s: float | None, note: Notes) -> float 
         return None
     if duration_s is not None and slowest_s is not None and slowest_s > 1.02 * duration_s + 0.2:
         note(
-            "impossible_duration",
-            f"An answer took {slowest_s:g} s, longer than the run time of {token}: the clock stepped back during the"
-            " run, so its rates mean nothing and are left out.",
+            "slower_than_run",
+            f"An answer took {slowest_s:g} s, longer than the run time of {token}: the clock was set during the run, or"
+            " the text was changed.",
         )
-        return None
     return duration_s
 
 
@@ -178,13 +177,14 @@ def _latency(draft: Draft, note: Notes) -> Latency | None:
         and next(reversed(tokens.values())).endswith("m")
     ):
         tokens.popitem()  # the line ends in the row: "10.00m" may have been "10.00ms"
-    if draft.latency and len(tokens) >= 3 and _is_nothing(list(tokens.values())):
-        note(
-            "nothing_recorded",
-            "The latency row says that nothing was recorded (every answer was late, or none came): its zeros are no"
-            " latencies.",
-        )
-        return None
+    if draft.latency and _is_nothing(list(tokens.values())):
+        if len(tokens) >= 3:
+            note(
+                "nothing_recorded",
+                "The latency row says that nothing was recorded (every answer was late, or none came): its zeros are no"
+                " latencies.",
+            )
+        return None  # a shorter row was cut: its zeros may be the beginning of such a row
     if not tokens and not rows:
         return None
     for column, token in tokens.items():

@@ -54,10 +54,21 @@ def test_a_number_that_begins_the_text_may_lack_digits() -> None:
     assert run.threads is None
 
 
-def test_a_run_shorter_than_its_slowest_answer_has_no_duration() -> None:
+def test_a_row_of_zeros_cut_in_the_middle_is_no_latency_of_zero() -> None:
+    head = (
+        "Running 5s test @ http://h/\n  1 threads and 1 connections\n"
+        "  Thread Stats   Avg      Stdev     Max   +/- Stdev\n"
+    )
+    row = "    Latency     0.00us    0.00us   0.00us    -nan%\n"
+    for end in range(1, len(row)):
+        for run in read_text(head + row[:end], "test"):
+            assert run.latency is None
+
+
+def test_a_run_shorter_than_its_slowest_answer_keeps_what_was_printed_and_warns() -> None:
     (run,) = read_text(SATURATED.replace("45.10s", "1.25ms"), "test")
-    assert (run.duration_s, run.requests_per_s) == (None, None)
-    assert "impossible_duration" in {warning.code for warning in run.warnings}
+    assert (run.duration_s, run.requests_per_s) == (0.00125, 61.82)
+    assert "slower_than_run" in {warning.code for warning in run.warnings}
 
 
 @pytest.mark.parametrize("mark", ["@@ -1,9 +1,9 @@", "```diff"])
