@@ -53,7 +53,7 @@ def put_apart(text: str) -> tuple[str, Sequence[int]] | None:
         owners.append(name if name in sources else owners[-1] if owners else "")
     # One behind the other they need not be put apart: then each source's lines are together already.
     changes = sum(before != after for before, after in pairwise(owners))
-    if changes <= 2 * len(sources):
+    if changes < len(set(owners)):
         return None
     place = {name: at for at, name in enumerate(("", *sources))}
     order = sorted(range(len(lines)), key=lambda at: (place[owners[at]], at))
