@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 
 pytest_plugins = ("tests.leftovers",)
+
+# A shell starts what it puts in the background with SIGINT ignored, and so would be every process that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow moment of a shared machine is no failure of what a property states.
 settings.register_profile("shared", deadline=None)

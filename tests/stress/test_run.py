@@ -52,6 +52,7 @@ def test_a_run_leaves_its_folder_and_prints_the_verdict(headwind: Headwind) -> N
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_reports_say_when_the_server_said_that_its_cache_is_on(headwind: Headwind, cached: bool) -> None:
+    headwind.always["run"] = []
     headwind.run("run", "--command", server(*(["--cached"] if cached else [])), *QUICK)
     assert headwind.json("environment.json")["cached"] is cached
     codes = {finding["code"] for finding in headwind.json("run.json")["findings"]}
