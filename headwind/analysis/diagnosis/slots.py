@@ -192,11 +192,15 @@ def all_wait(facts: Facts) -> float | None:
     return facts.lock_waiters if abs(facts.lock_waiters - slots) <= 0.3 * slots + 1 else None
 
 
+def _doubled(facts: Facts) -> bool:
+    """Whether a second copy of the server answered so much more that the limit is one a server has for itself."""
+    copy = facts.intervention("copy")
+    return copy is not None and (gain(copy) or 0.0) > 1.6
+
+
 def _serial(facts: Facts, slots: float, waiters: float, working: float) -> Cause:
     seen = waiters > 2 and working <= 2 * len(facts.workers) + 0.5
-    copy = facts.intervention("copy")
-    doubled = copy is not None and (gain(copy) or 0.0) > 1.6
-    certainty: Certainty = "proved" if seen or doubled else "likely"
+    certainty: Certainty = "proved" if seen or _doubled(facts) else "likely"
     return Cause(
         "serial_section",
         certainty,
@@ -252,9 +256,7 @@ def _pool(facts: Facts, slots: float, working: float, waiters: float) -> Cause |
     busy = max((facts.runnable(process) for process in facts.workers), default=0.0)
     if not agrees and not sockets and busy > 0.6:
         return None  # nothing was seen of the pool, and the CPU may be what is short
-    copy = facts.intervention("copy")
-    doubled = copy is not None and (gain(copy) or 0.0) > 1.6
-    certainty: Certainty = "proved" if agrees or doubled else "likely"
+    certainty: Certainty = "proved" if agrees or _doubled(facts) else "likely"
     return Cause(
         "connection_pool_limit",
         certainty,
