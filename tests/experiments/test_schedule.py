@@ -114,8 +114,9 @@ def test_waiting_for_a_free_connection_is_latency_and_not_the_generators_lag(tmp
 
 
 def test_a_full_accept_queue_delays_the_start_and_no_request_of_the_schedule(tmp_path: Path) -> None:
-    # Connections that do not fit the queue are opened again after a second by TCP: the start-up stall.
-    with serial("--service", "0.001", "--backlog", "1", "--start-delay", "0.5") as url:
+    # Connections that do not fit the queue are opened again after a second by TCP: the start-up stall. They come
+    # back all at once, so the queue takes more than half of them: a second refusal would be followed by 2 and 4 s.
+    with serial("--service", "0.001", "--backlog", "8", "--start-delay", "0.5") as url:
         began = time.monotonic()
         about, requests = offered(url, tmp_path, Schedule(100, seed=4), 1.0)
         took = time.monotonic() - began
