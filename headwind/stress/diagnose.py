@@ -26,6 +26,8 @@ from headwind.stress.agent_pass import agent_pass
 from headwind.stress.counters import Watch
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.interventions import (
+    LATER_SLICE_S,
+    SLICE_S,
     Bench,
     connections,
     fewer_cores,
@@ -322,7 +324,9 @@ def _look_inside(session: Session, seen: Observations, options: Options) -> Obse
         session.notes.append(spying.MISSING)
         return seen
     session.tell("looking inside")
-    seconds = session.budget.take(5.0)
+    # Some hundred requests show where the time goes; few of them take longer to come.
+    rate = seen.full.rate_per_s if seen.full is not None else 0.0
+    seconds = session.budget.take(min(5.0, max(3.0, 600 / max(rate, 1.0))))
     if options.command is not None:
         port = target.free_port()
         found = agent_pass(
@@ -340,21 +344,20 @@ def _look_inside(session: Session, seen: Observations, options: Options) -> Obse
 def _try(session: Session, seen: Observations, options: Options, kind: str) -> Observations:
     if kind == "agent":
         return _look_inside(session, seen, options)
-    slice_s = 5.0 if session.budget.left_s >= 20 else 3.0
-    bench = Bench(session.request, session.connections, slice_s, session.interrupt, lambda: drain(session))
+    bench = Bench(session.request, session.connections, SLICE_S, session.interrupt, lambda: drain(session))
     session.tell(f"trying: {kind}")
     done = _intervention(session, options, bench, kind, (closed_share(Facts(seen)) or 0.0) >= 0.5)
+    session.budget.take(bench.loaded_s)
     if done is None:
         session.failed.add(kind)
         return seen
-    session.budget.take(slice_s * 2 * len(done.base_per_s))
     return replace(seen, interventions=(*seen.interventions, done))
 
 
 def _intervention(
     session: Session, options: Options, bench: Bench, kind: str, closes: bool
 ) -> Intervention | None:
-    rounds = 2 if session.budget.left_s >= 4 * bench.slice_s else 1
+    rounds = 2 if session.budget.left_s >= 2 * (SLICE_S + LATER_SLICE_S) else 1
     if kind == "copy" and options.command is not None:
         # Where one more gunicorn worker was tried, a copy would tell the same.
         return None if "worker" in session.done else second_copy(bench, options.command, rounds)

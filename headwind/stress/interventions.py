@@ -35,6 +35,8 @@ THREAD_SETTINGS = (
 )
 WORKER_TIMEOUT_S = 20.0
 BLOCK_SLOTS = 5  # of wrk's time line, 100 ms each
+SLICE_S = 3.0  # shows a change that leaves no doubt
+LATER_SLICE_S = 5.0  # where it did not
 
 
 @dataclass(slots=True)
@@ -43,9 +45,10 @@ class Bench:
 
     request: Request
     connections: int
-    slice_s: float
+    slice_s: float  # of the first pair; of further ones LATER_SLICE_S, where this is the usual length
     interrupt: Interrupt
     settle: Callable[[], object]  # waits until the server has drained
+    loaded_s: float = 0.0  # that all slices took
 
     def slice(self, *ports: int, headers: Sequence[str] = ()) -> Slice:
         """One slice over copies at `ports`, connections shared between them."""
@@ -56,6 +59,7 @@ class Bench:
             runs += [
                 WrkRun(self.request.at_port(port), each, self.slice_s, headers=headers) for port in ports
             ]
+            self.loaded_s += self.slice_s
             return _slice_of([run.finish(self.interrupt) for run in runs])
         finally:
             for run in runs:
@@ -91,9 +95,14 @@ def _slice_of(copies: Sequence[Generated]) -> Slice:
 
 
 def _paired(
-    kind: str, description: str, base: Callable[[], Slice], changed: Callable[[], Slice], rounds: int
+    bench: Bench,
+    kind: str,
+    description: str,
+    base: Callable[[], Slice],
+    changed: Callable[[], Slice],
+    rounds: int,
 ) -> Intervention:
-    """A B, then B A: `rounds` pairs; one is enough where it leaves no doubt."""
+    """A B, then a longer B A: `rounds` pairs; one is enough where it leaves no doubt."""
     unchanged: list[Slice] = []
     other: list[Slice] = []
     for number in range(rounds):
@@ -105,6 +114,7 @@ def _paired(
             unchanged.append(base())
         if _beyond_doubt(unchanged[-1].rate_per_s, other[-1].rate_per_s):
             break
+        bench.slice_s = LATER_SLICE_S
     return Intervention(
         kind,
         description,
@@ -129,6 +139,7 @@ def second_copy(bench: Bench, command: str, rounds: int = 2) -> Intervention | N
                 bench.request.at_port(port), bench.interrupt, "burst", count=1, duration_s=0.0, timeout_s=10.0
             )
             return _paired(
+                bench,
                 "copy",
                 "a second copy of the server beside it",
                 bench.slice,
@@ -153,6 +164,7 @@ def one_thread(bench: Bench, command: str, server: Server, rounds: int = 2) -> I
                 bench.request.at_port(port), bench.interrupt, "burst", count=1, duration_s=0.0, timeout_s=10.0
             )
             done = _paired(
+                bench,
                 "threads",
                 "OMP_NUM_THREADS=1 and its kin",
                 bench.slice,
@@ -176,6 +188,7 @@ def connections(bench: Bench, closes: bool, rounds: int = 1) -> Intervention | N
         if bench.request.script is not None or all(row.closed for row in answers):
             return None
     return _paired(
+        bench,
         "keepalive",
         "connections kept, by a header" if closes else "a new connection for every request, by a header",
         bench.slice,
@@ -218,7 +231,7 @@ def fewer_cores(bench: Bench, server: Server, rounds: int = 2) -> Intervention:
         with one_core_fewer(server):
             return bench.slice()
 
-    return _paired("core", "one core fewer, by affinity", bench.slice, changed, rounds)
+    return _paired(bench, "core", "one core fewer, by affinity", bench.slice, changed, rounds)
 
 
 def gunicorn_master(server: Server) -> int | None:
@@ -272,4 +285,4 @@ def more_workers(bench: Bench, server: Server, master: int, rounds: int = 2) -> 
         with one_worker_more(server, master, bench.interrupt):
             return bench.slice()
 
-    return _paired("worker", "one gunicorn worker more, by SIGTTIN", bench.slice, changed, rounds)
+    return _paired(bench, "worker", "one gunicorn worker more, by SIGTTIN", bench.slice, changed, rounds)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from headwind.analysis.diagnosis import computing, connections, environment, pauses, waiting
 from headwind.analysis.diagnosis.facts import Facts
 from headwind.analysis.diagnosis.host import starved
+from headwind.analysis.diagnosis.judge import judge
 from headwind.analysis.diagnosis.observations import Observations
+from headwind.analysis.finding import Certainty
 
 # Codes after which nothing that could be tried says anything about the server.
 HOPELESS = (
@@ -41,7 +45,9 @@ def wanted(seen: Observations, *, may_start: bool, may_change: bool) -> list[str
         return []
     if starved(facts.counters):  # slices would compare the neighbours, but collections can be timed
         return ["agent"] if seen.python and _agent_helps(facts) else []
-    kinds = _for_computing(facts) if facts.cpu_limited else _for_waiting(facts)
+    # What the verdict as it stands explains, or has proved, needs no load more.
+    open_codes = {cause.code: cause.certainty for cause in judge(seen).causes}
+    kinds = _for_computing(facts, open_codes) if facts.cpu_limited else _for_waiting(facts, open_codes)
     allowed = {"threads": may_start, "copy": may_start, "keepalive": True}
     kinds = [*_for_connections(facts), *(kind for kind in kinds if allowed.get(kind, may_change))]
     return ["agent", *kinds] if seen.python and _agent_helps(facts) else kinds
@@ -60,15 +66,15 @@ def _agent_helps(facts: Facts) -> bool:
     )
 
 
-def _for_computing(facts: Facts) -> list[str]:
-    kinds = []
+def _for_computing(facts: Facts, named: Mapping[str, Certainty]) -> list[str]:
     if computing.computes_in_parallel(facts):
-        kinds.append("threads")
-    elif not facts.trivial and len(facts.computing) < facts.counters.server_cpus:
-        kinds += ["worker", "copy"]
-    if not facts.trivial and not kinds and facts.counters.server_cpus > 1:
-        kinds.append("core")
-    return kinds
+        return ["threads"]
+    if facts.trivial:
+        return []
+    if len(facts.computing) < facts.counters.server_cpus:
+        return ["worker", "copy"] if named.keys() & {"workers_below_cores", "cpu_bound"} else []
+    # Where the cores are counted as used up, taking one away would tell nothing new.
+    return ["core"] if facts.counters.server_cpus > 1 and named.get("cpu_bound", "proved") != "proved" else []
 
 
 def _for_connections(facts: Facts) -> list[str]:
@@ -77,5 +83,6 @@ def _for_connections(facts: Facts) -> list[str]:
     return ["keepalive"] if any(cause is not None for cause in named) else []
 
 
-def _for_waiting(facts: Facts) -> list[str]:
-    return ["copy"] if any(cause.certainty != "proved" for cause in waiting.waiting(facts)) else []
+def _for_waiting(facts: Facts, named: Mapping[str, Certainty]) -> list[str]:
+    found = waiting.waiting(facts)
+    return ["copy"] if any(named.get(cause.code, "proved") != "proved" for cause in found) else []
