@@ -1,7 +1,9 @@
-"""How often `headwind diagnose` is right: `python -m bench.diagnosis [-k TIMES] [--record] [--keep DIR] [CASE...]`.
+"""How often `headwind diagnose` is right: `python -m bench.diagnosis [-k TIMES] [--keep DIR] [CASE...]`.
 
 Runs the sick and healthy services of the tests, each K times, and prints how often the true cause came first, which
-false causes were named, and which true ones were ruled out.
+false causes were named, and which true ones were ruled out. `--teaching` runs the illnesses of our own service,
+`--healthy` servers that have none; `--gather` keeps the rows of `bench/results/diagnosis.json` that the present rules
+gave and runs what is missing up to K, most `--limit` seconds at a time, so that many can be gathered in pieces.
 """
 
 from __future__ import annotations
@@ -15,15 +17,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from bench import gathering, illnesses
 from bench.common import record
+from bench.teaching import HEALTHY, TEACHING
 from headwind.analysis.diagnosis import Observations, judge
 from headwind.analysis.diagnosis.facts import Facts
 from tests.diagnose.sick.cases import CASES, Case
 
 ROOT = Path(__file__).resolve().parents[1]
+AT_ONCE = 3  # cases that leave the CPU idle
+ALL = {case.name: case for case in (*CASES, *TEACHING, *HEALTHY)}
 
 
 @contextlib.contextmanager
@@ -58,14 +65,16 @@ def downstream(case: Case) -> Iterator[dict[str, str]]:
 
 
 def diagnose(case: Case, keep: Path | None, number: int, extra: list[str]) -> dict[str, Any]:
-    """One diagnosis of the installed command line; the document, or `{"failed": what it said}`."""
+    """One diagnosis of the installed command line; the document, or `{"failed": what it said}`.
+
+    With it `took_s`, and `others_cores`: what processes used that belong neither to the server nor to the test.
+    """
     with beside(case) as environment, tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "headwind", "diagnose", "--command", case.command, "--url", "/work"]
-        command += ["--format", "json", "-o", f"{folder}/diagnosis.json", *extra]
+        seen = (keep or Path(folder)) / f"{case.name}-{number}.json"
+        seen.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "headwind", "diagnose", "--command", case.command, "--url", case.url]
+        command += ["--format", "json", "-o", f"{folder}/diagnosis.json", "--observations", str(seen), *extra]
         command += ["--script", case.script] if case.script else []
-        if keep is not None:
-            keep.mkdir(parents=True, exist_ok=True)
-            command += ["--observations", str(keep / f"{case.name}-{number}.json")]
         began = time.monotonic()
         run = subprocess.run(
             command,
@@ -79,7 +88,9 @@ def diagnose(case: Case, keep: Path | None, number: int, extra: list[str]) -> di
         if run.returncode != 0:
             return {"failed": run.stderr.strip()[-400:], "took_s": round(took, 1)}
         document: dict[str, Any] = json.loads(Path(folder, "diagnosis.json").read_text())
-        return {**document, "took_s": round(took, 1)}
+        facts = Facts(Observations.from_json(json.loads(seen.read_text())))
+        others = round(facts.others_cores, 2) if facts.seen.full is not None else None
+        return {**document, "took_s": round(took, 1), "others_cores": others}
 
 
 def verdict(case: Case, document: dict[str, Any]) -> dict[str, Any]:
@@ -97,62 +108,131 @@ def verdict(case: Case, document: dict[str, Any]) -> dict[str, Any]:
         "ruled_out": len(out),
         "load_s": document["load_s"],
         "took_s": document["took_s"],
+        "others_cores": document.get("others_cores"),
     }
 
 
-def again(folders: list[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+def again(folders: list[Path]) -> Iterator[dict[str, Any]]:
     """Verdicts of the present rules on kept observations, whose interventions older rules may have chosen."""
-    cases = {case.name: case for case in CASES}
     for path in sorted(file for folder in folders for file in folder.glob("*.json")):
-        case = cases.get(path.stem.rpartition("-")[0])
+        case = ALL.get(path.stem.rpartition("-")[0])
         if case is not None:
             seen = Observations.from_json(json.loads(path.read_text()))
             others = round(Facts(seen).others_cores, 2) if seen.full is not None else None
             document = json.loads(json.dumps(judge(seen).to_json()))
-            yield case.name, {**verdict(case, {**document, "took_s": None}), "others_cores": others}
+            more = {"took_s": None, "others_cores": others}
+            yield {"case": case.name, **verdict(case, {**document, **more})}
 
 
-def fresh(
-    chosen: list[Case], times: int, keep: Path | None, extra: list[str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Verdicts of new diagnoses."""
-    for number in range(times):
-        for case in chosen:
-            yield case.name, verdict(case, diagnose(case, keep, number, extra))
+def fresh(case: Case, number: int, options: argparse.Namespace) -> dict[str, Any]:
+    """The verdict of a new diagnosis."""
+    document = diagnose(case, options.keep, number, ["--quick"] if options.quick else [])
+    row = {"case": case.name, **verdict(case, document)}
+    if options.pages and row["right"] and case in TEACHING:
+        name = case.name.removeprefix("service_")
+        illnesses.write(name, illnesses.measured(name, document))
+    return row
+
+
+def apart(case: Case, number: int, options: argparse.Namespace) -> dict[str, Any]:
+    """As `fresh`, in a network namespace of its own, so that others at the same time share no counter (needs root)."""
+    inside = [sys.executable, "-m", "bench.diagnosis", "--rows", "--number", str(number), case.name]
+    inside += ["--keep", str(options.keep)] if options.keep else []
+    inside += ["--pages"] if options.pages else []
+    command = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *inside]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        sys.exit(
+            f"{case.name} could not be run in a network namespace of its own: {run.stderr.strip()[-300:]}"
+        )
+    row: dict[str, Any] = json.loads(run.stdout)
+    return row
+
+
+def groups(chosen: list[tuple[Case, int]], together: bool) -> Iterator[list[tuple[Case, int]]]:
+    """What runs at the same time, round by round: cases that leave the CPU idle by three, all others alone."""
+    for number in sorted({number for _, number in chosen}):
+        this_round = [pair for pair in chosen if pair[1] == number]
+        idle = [pair for pair in this_round if pair[0].idle and together]
+        for start in range(0, len(idle), AT_ONCE):
+            yield idle[start : start + AT_ONCE]
+        yield from ([pair] for pair in this_round if pair not in idle)
+
+
+def run(chosen: list[tuple[Case, int]], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """New verdicts, until `options.limit` seconds have gone by."""
+    end = time.monotonic() + options.limit
+    for group in groups(chosen, options.together):
+        if time.monotonic() > end:
+            return
+        if len(group) == 1:
+            rows = [fresh(*group[0], options)]
+        else:
+            with ThreadPoolExecutor(len(group)) as pool:
+                under_way = [pool.submit(apart, *pair, options) for pair in group]
+                rows = [row.result() for row in under_way]
+        yield from ({**row, "at_once": len(group)} for row in rows)
+
+
+def chosen_cases(options: argparse.Namespace) -> list[Case]:
+    if options.cases:
+        unknown = sorted(set(options.cases) - set(ALL))
+        if unknown:
+            sys.exit(f"no case is called {', '.join(unknown)}; there are {', '.join(ALL)}.")
+        return [ALL[name] for name in options.cases]
+    sets = [*(TEACHING if options.teaching else ()), *(HEALTHY if options.healthy else ())]
+    return sets or list(CASES)
+
+
+def tell(row: dict[str, Any]) -> None:
+    mark = "ok " if row["right"] and not row["false"] else "BAD"
+    said = f"false: {row['false']} wrongly excluded: {row['wrongly_excluded']} {row['took_s']} s"
+    print(mark, row["case"], row["causes"] or row.get("failed"), said, flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*")
+    parser.add_argument("--teaching", action="store_true", help="the illnesses of our own service")
+    parser.add_argument("--healthy", action="store_true", help="servers without an illness")
+    parser.add_argument("-k", type=int, default=1, help="times each")
+    parser.add_argument("--gather", action="store_true", help="add to bench/results/diagnosis.json up to K")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds; nothing is begun later")
+    parser.add_argument("--together", action="store_true", help="three idle ones at once (needs root)")
+    parser.add_argument("--pages", action="store_true", help="write the measured part of docs/illnesses")
+    parser.add_argument("--keep", type=Path, help="keep the observations there")
+    parser.add_argument("--again", type=Path, nargs="+", help="judge kept observations again, without load")
+    parser.add_argument(
+        "--record", action="store_true", help="with --again: bench/results/diagnosis_kept.json"
+    )
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rows", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--number", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*")
-    parser.add_argument("-k", type=int, default=1, help="times each")
-    parser.add_argument("--record", action="store_true", help="write bench/results/diagnosis.json")
-    parser.add_argument("--keep", type=Path, help="keep the observations there")
-    parser.add_argument("--again", type=Path, nargs="+", help="judge kept observations again, without load")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    chosen = [case for case in CASES if not options.cases or case.name in options.cases]
-    found = (
-        again(options.again)
-        if options.again
-        else fresh(chosen, options.k, options.keep, ["--quick"] if options.quick else [])
-    )
-    rows = []
-    for name, row in found:
-        rows.append({"case": name, **row})
-        mark = "ok " if row["right"] and not row["false"] else "BAD"
-        said = f"false: {row['false']} wrongly excluded: {row['wrongly_excluded']} {row['took_s']} s"
-        print(mark, name, row["causes"] or row.get("failed"), said, flush=True)
-    right = sum(row["right"] for row in rows)
-    false = sum(bool(row["false"]) for row in rows)
-    print(f"true cause first: {right} of {len(rows)}; with a false cause: {false}")
-    if options.record:
-        how = (
-            "kept observations, judged by this commit, whose rules were written with these in view; others_cores is "
-            "what other processes used meanwhile"
-            if options.again
-            else "run at this commit"
-        )
-        record("diagnosis", rows, how=how, right=right, diagnoses=len(rows), with_a_false_cause=false)
+    options = arguments()
+    cases = chosen_cases(options)
+    if options.rows:
+        print(json.dumps(fresh(cases[0], options.number, options)))
+        return 0
+    if options.again:
+        rows = list(again(options.again))
+        for row in rows:
+            tell(row)
+        if options.record:
+            how = "kept observations, judged by this commit, whose rules were written with these in view"
+            record("diagnosis_kept", rows, how=how, **gathering.summary(rows))
+    else:
+        known = gathering.read() if options.gather else []
+        rows = [row for row in known if row["rules"] == gathering.rules()]
+        for row in run(gathering.missing(cases, options.k, rows), options):
+            tell(row)
+            rows.append(row)
+            if options.gather:
+                known = gathering.add(known, row)
+    print(gathering.words(gathering.summary(rows)))
     return 0
 
 

@@ -14,40 +14,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench.teaching import EXPECTED, TEACHING
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "illnesses"
-COMMAND = (
-    "PORT={port} WORKERS=1 " + sys.executable + " -m gunicorn -c service/gunicorn.conf.py service.app:app"
-)
-# illness -> the code that must come first
-EXPECTED = {
-    "threadpool": "threadpool_limit",
-    "blocking": "blocking_in_event_loop",
-    "lock": "serial_section",
-    "pool": "connection_pool_limit",
-    "delay": "pure_delay",
-    "reload": "work_repeated_per_request",
-    "cpu": "workers_below_cores",
-    "batch": "batch_window",
-    "collect": "gc_pauses",
-    "pause": "periodic_pause",
-    "leak": "memory_growth",
-    "log": "log_backpressure",
-    "rate": "rate_limited",
-    "drift": "drift",
-    "cold": "cold_start",
-    "kinds": "two_kinds_of_request",
-}
+CASES = dict(zip(EXPECTED, TEACHING, strict=True))
 
 
 def diagnose(name: str) -> dict[str, Any]:
     """The document of one diagnosis of the sick service."""
-    command = [sys.executable, "-m", "headwind", "diagnose", "--command", COMMAND, "--format", "json"]
-    command += ["--url", "/v1/prediction", "--script", "wrk/prediction.lua"]
+    case = CASES[name]
+    command = [sys.executable, "-m", "headwind", "diagnose", "--command", case.command, "--format", "json"]
+    command += ["--url", case.url, "--script", case.script]
     run = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, "SICK": name, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -106,7 +88,7 @@ def main() -> int:
     for name in names:
         document = diagnose(name)
         codes = [f"{cause['code']}:{cause['certainty']}" for cause in document["causes"]]
-        good = document["causes"][0]["code"] == EXPECTED[name]
+        good = document["causes"][0]["code"] == EXPECTED[name][0]
         right += good
         print("ok " if good else "BAD", name, codes, f"{document['load_s']} s of load", flush=True)
         if options.write and good:

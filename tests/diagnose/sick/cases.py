@@ -25,6 +25,8 @@ class Case:
     must: tuple[str, ...] = field(default=())  # codes that must be named somewhere
     script: str = ""  # a wrk script that builds the requests
     burners: int = 0  # processes beside it that take the CPU
+    url: str = "/work"
+    idle: bool = False  # it leaves most of the CPU idle under load
 
     @property
     def command(self) -> str:
@@ -45,9 +47,9 @@ CASES = [
     Case("healthy_two", f"{GUNICORN} -w 2", ("none",), settings="SICK=healthy_async"),
     Case("healthy_sync_two", f"{GUNICORN} -w 2", ("none",), settings="SICK=healthy_sync"),
     Case("healthy_wsgi", f"{WSGI} -w 2 -k gthread --threads 8", ("none",), settings="SICK=healthy"),
-    asgi("delay", ("pure_delay", "none")),
-    Case("threaded_delay", THREADED, ("pure_delay", "none"), settings="SICK=delay"),
-    asgi("downstream", ("pure_delay", "none"), downstream=(0.1, 0)),
+    asgi("delay", ("pure_delay", "none"), idle=True),
+    Case("threaded_delay", THREADED, ("pure_delay", "none"), settings="SICK=delay", idle=True),
+    asgi("downstream", ("pure_delay", "none"), downstream=(0.1, 0), idle=True),
     asgi("cpu", "workers_below_cores", also=("cpu_bound",)),
     asgi("cpu_sync", "workers_below_cores", also=("cpu_bound",)),
     Case("threaded_cpu", THREADED, ("workers_below_cores",), also=("cpu_bound",), settings="SICK=cpu"),
