@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from headwind.formats.boxes import BOTTOM, MIDDLE, SIDE, drawn
 from headwind.formats.causes import bad_status, status_codes
 from headwind.formats.documents import Document, amount, documents, entire, mapping, string, whole
 from headwind.formats.fields import Field, first, following, labels, read_blocks
@@ -30,7 +31,7 @@ _LABELS = labels(
         "codes": r"Code\s*(?=\u2502 Count)",
         "sampled": r"Req/Bytes counts sampled",
         "samples": r"# of samples:",
-        "percentiles": r"Percentile\s*(?=\u2502 Latency)",
+        "percentiles": r"Percentile\s*(?=\u2502 Latency|\sLatency \(ms\))",
         "classes": r"2xx responses,(?<=[0-9] 2xx responses,)",
         "total": r"requests in(?<=[0-9k] requests in)(?= [0-9.]+s, )",
         "errors": r"errors (?<=[0-9k] errors )(?=\([0-9]+k? timeouts\))",
@@ -51,6 +52,7 @@ _OLD_KEYS = {"999": 99.9, "9999": 99.99, "99999": 99.999}
 
 def recognises(text: str) -> bool:
     """Its boxes, its note on sampling, or the keys of its JSON."""
+    text = drawn(text)
     return (
         re.search(r"Latency(?: \(ms\))?\s+(?:\u2502|\\u2502)", text) is not None
         or "Req/Bytes counts sampled" in text
@@ -63,7 +65,7 @@ def read(text: str, source: str) -> list[Run]:
     """The runs of autocannon in the text, tables and JSON."""
     found = [_from_json(document) for document in documents(text, _is_result)]
     if "Latency" in text:
-        found += read_blocks(text, _LABELS, _from_text, gap=40)
+        found += read_blocks(drawn(text), _LABELS, _from_text, gap=40)
     return sorted(found, key=lambda run: run.lines or (0, 0))
 
 
@@ -208,8 +210,8 @@ def _cells(field: Field, headings: list[Field]) -> dict[str, str]:
     if not heading or field.cut:
         return {}
     above = heading[-1].rest
-    if "\u2502" in above:
-        names, values = above.split("\u2502"), field.rest.split("\u2502")
+    if SIDE in above:
+        names, values = above.split(SIDE), field.rest.split(SIDE)
         names, values = names[1:], values[1:]
     else:  # "Stat  Avg  Stdev  Max" of the first versions
         names, values = above.split(), _OLD_CELL.findall(field.rest)
@@ -223,15 +225,16 @@ def _number(field: Field) -> str:
 
 
 def _table(field: Field | None, text: str) -> list[tuple[str, str]]:
-    """The rows of a table of two columns below its heading; none where its lower edge is missing."""
+    """The rows of a table of two columns below its heading; none where nothing shows that they are all there."""
     found: list[tuple[str, str]] = []
+    boxed = field is not None and SIDE in field.rest
     for line in following(text, field, 300) if field else ():
-        cells = [cell.strip() for cell in line.split("\u2502")]
-        if "\u2514" in line:
+        cells = [cell.strip() for cell in line.split(SIDE)][1:-1] if boxed else line.split()
+        if BOTTOM in line or (found and not line.strip()):
             return found
-        if len(cells) == 4:
-            found.append((cells[1], cells[2]))
-        elif "\u251c" not in line:
+        if len(cells) == 2:
+            found.append((cells[0], cells[1]))
+        elif MIDDLE not in line:
             break
     return []
 
