@@ -228,9 +228,10 @@ def _table(field: Field | None, text: str) -> list[tuple[str, str]]:
     """The rows of a table of two columns below its heading; none where nothing shows that they are all there."""
     found: list[tuple[str, str]] = []
     boxed = field is not None and SIDE in field.rest
-    for line in following(text, field, 300) if field else ():
+    lines = list(following(text, field, 300)) if field else []
+    for number, line in enumerate(lines, 1):
         cells = [cell.strip() for cell in line.split(SIDE)][1:-1] if boxed else line.split()
-        if BOTTOM in line or (found and not line.strip()):
+        if BOTTOM in line or (found and not line.strip() and number < len(lines)):
             return found
         if len(cells) == 2:
             found.append((cells[0], cells[1]))

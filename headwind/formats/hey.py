@@ -76,8 +76,10 @@ def _is_another_tool(block: summary.Block, text: str) -> bool:
 def _warned(run: Run, outcome: summary.Outcome, unknown: int) -> Run:
     if not run.complete or outcome.messages is None:
         run = run.warn("cut", "hey's status codes or errors are missing here; what they would say is null.")
-    elif run.requests is not None and run.requests >= KEPT:
+    if _beyond_kept(run):
         run = _of_the_first_million(run)
+    elif not run.complete or outcome.messages is None:
+        pass
     elif (
         run.requests is not None
         and run.duration_s is not None
@@ -102,6 +104,13 @@ def _warned(run: Run, outcome: summary.Outcome, unknown: int) -> Run:
     return run.warn("rounded", "hey prints times to 0.1 ms: smaller differences are not visible.")
 
 
+def _beyond_kept(run: Run) -> bool:
+    """Whether there were more responses than hey keeps, or may have been, by rate and time, where codes are missing."""
+    if run.requests is not None:
+        return run.requests >= KEPT
+    return (run.requests_per_s or 0.0) * (run.duration_s or 0.0) > KEPT + 1
+
+
 def _of_the_first_million(run: Run) -> Run:
     """Above the limit, versions differ in what they count: all responses or those kept, in rate, mean and codes."""
     requests = run.requests if run.requests != KEPT else None
@@ -109,7 +118,11 @@ def _of_the_first_million(run: Run) -> Run:
         return run
     rate = requests / run.duration_s if requests and run.duration_s else run.requests_per_s
     return replace(
-        run, requests=requests, requests_per_s=rate, latency=run.latency and replace(run.latency, mean_s=None)
+        run,
+        requests=requests,
+        complete=run.complete and requests is not None,
+        requests_per_s=rate,
+        latency=run.latency and replace(run.latency, mean_s=None),
     ).warn(
         "first_million_only",
         f"hey keeps {KEPT:,} responses: percentiles and maximum are those of the first million, and its mean is not to "

@@ -23,7 +23,7 @@ _RULE = re.compile(r"[^\w]*-{3,}[-|+ ]*\s*")
 _NUMBERS = re.compile(
     r"^(?P<name>.*?\S)\s+(?P<requests>[0-9]{1,15})\s+(?P<failures>[0-9]{1,15})\((?P<share>[0-9.]+)%\)[\s|]+"
     r"(?:(?P<mean>[0-9]+)[\s|]+(?P<min>[0-9]+)[\s|]+(?P<max>[0-9]+)[\s|]+(?P<median>[0-9]+)[\s|]+)?(?P<rate>[0-9.]+)"
-    r"(?:\s+(?P<failing>[0-9.]+))?[\s\\\"',]*$"
+    r"(?:\s+(?P<failing>[0-9.]+))?[\s\\\"',|]*$"
 )
 _DIGITS = str.maketrans("123456789", "000000000")
 _METHOD = re.compile(r"(\S{1,20})\s+(\S.*)")
@@ -130,7 +130,7 @@ def _fill(table: _Table, lines: Sequence[str], number: int, heading: re.Match[st
 
 def _is_whole(line: str) -> bool:
     """A row at the very end of the text ends in a rate of two decimals, or may have lost digits."""
-    return re.search(r"\.[0-9]{2}\s*$", line) is not None
+    return re.search(r"\.[0-9]{2}[\s|]*$", line) is not None
 
 
 def _stats_row(line: str, typed: bool) -> Row | None:
@@ -158,7 +158,7 @@ def _stats_row(line: str, typed: bool) -> Row | None:
 
 
 def _percentile_row(line: str, columns: Sequence[str], counts_first: bool, typed: bool) -> Row | None:
-    words = line.rstrip("\\\"', ").split()
+    words = line.rstrip("\\\"', |").split()
     needed = len(columns) + 1
     if len(words) <= needed or not all(re.fullmatch("[0-9]{1,15}", word) for word in words[-needed:]):
         return None

@@ -96,3 +96,57 @@ def test_the_first_versions_and_what_they_print_where_nothing_was_recorded() -> 
     assert (run.requests, run.requests_per_s, run.bytes_per_s) == (5002, 1000.5, 2_500_000)
     assert (run.latency, run.errors.status) == (None, 5002)
     assert "requests_rounded" not in codes(run)
+
+
+def _markdown(text: str) -> str:
+    lines = [line for line in text.split("\n") if "\u250c" not in line and "\u2514" not in line]
+    return "\n".join(lines).translate(
+        {ord("\u2502"): "|", ord("\u2500"): "-"} | dict.fromkeys(map(ord, "\u251c\u253c\u2524"), "|")
+    )
+
+
+@pytest.mark.parametrize(
+    "page", ["cp437", "cp850", "cp866", "cp1251", "cp1252", "cp932", "latin-1", "?", "\ufffd\ufffd\ufffd"]
+)
+def test_boxes_in_a_wrong_code_page(page: str) -> None:
+    text = fixture("autocannon/flaky-codes-percentiles.txt")
+    if "c" in page or "-" in page:
+        changed = text.encode().decode(page, errors="replace")
+    else:
+        changed = "".join(sign if sign.isascii() else page for sign in text)
+    whole, run = only_run(text, "autocannon"), only_run(changed, "autocannon")
+    assert run == whole
+
+
+def test_boxes_of_ascii_and_of_markdown() -> None:
+    text = fixture("autocannon/flaky-codes-percentiles.txt")
+    plus = dict.fromkeys(map(ord, "\u250c\u252c\u2510\u251c\u253c\u2524\u2514\u2534\u2518"), "+")
+    whole = only_run(text, "autocannon")
+    assert only_run(text.translate(plus | {ord("\u2500"): "-", ord("\u2502"): "|"}), "autocannon") == whole
+    run = only_run(_markdown(text), "autocannon")
+    assert (run.latency and run.latency.mean_s, run.requests_per_s, run.duration_s) == (
+        whole.latency and whole.latency.mean_s,
+        whole.requests_per_s,
+        whole.duration_s,
+    )
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_percentiles_of_the_tables_without_boxes(version: str) -> None:
+    text = (
+        "Running 10s test @ http://localhost:3000\n10 connections\n\n"
+        "Stat         Avg     Stdev   Max      \nLatency (ms) 0.33    1.15    31       \n"
+        "Req/Sec      17352   2132.31 19687    \nBytes/Sec    2.42 MB 299 kB  2.75 MB  \n\n"
+        "Percentile      Latency (ms)      \n50              0                 \n90              1                 \n"
+        "99.9            10                \n99.999          31                \n\n"
+        "12 2xx responses, 8 non 2xx responses\n20 requests in 10s, 24.2 MB read\n"
+    )
+    if version == "1":
+        text = text.replace("12 2xx responses, 8 non 2xx responses\n", "")
+    run = only_run(text, "autocannon")
+    assert run.latency is not None
+    assert run.latency.percentiles_s == {"50": 0.0, "90": 0.001, "99.9": 0.01, "99.999": 0.031}
+    assert (run.requests, run.duration_s, run.complete) == (20, 10.0, True)
+    cut = only_run(text[: text.index("99.999")], "autocannon")
+    assert cut.latency is not None
+    assert cut.latency.percentiles_s == {}

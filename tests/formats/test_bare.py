@@ -46,6 +46,8 @@ WRAPS: dict[str, Callable[[str], str]] = {
     "compose": each("load-1  | {line}"),
     "docker build": each("#12 3.456 {line}"),
     "grep -n": each("{at}:{line}"),
+    "grep -H": each("results.txt:{line}"),
+    "grep -Hn": each("out/results.txt:{at}:{line}"),
     "cat -n": each("{at:6d}\t{line}"),
     "cat -A": each("{line}$"),
     "twice quoted": each("> > {line}"),

@@ -65,6 +65,21 @@ def test_above_a_million_responses_the_mean_is_left_out() -> None:
     assert "first_million_only" in codes(run)
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\n\n", "\n\n\n", "\n$ "])
+def test_exactly_a_million_responses_at_a_higher_rate_are_those_that_were_kept(end: str) -> None:
+    text = (
+        fixture("hey/plain.txt")
+        .replace("500 responses", "1000000 responses")
+        .replace("0.0410 secs", "10.0000 secs")
+        .replace("12185.6308", "139700.0000")
+    )
+    run = only_run(text.rstrip() + end, "hey")
+    assert (run.requests, run.complete) == (None, False)
+    assert run.latency is not None
+    assert run.latency.mean_s is None
+    assert "first_million_only" in codes(run)
+
+
 def test_a_rate_that_its_own_counts_contradict_is_a_warning() -> None:
     run = only_run(fixture("hey/plain.txt").replace("12185.6308", "47539.5388"), "hey")
     assert run.requests_per_s == 47539.5388

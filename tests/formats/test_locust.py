@@ -198,3 +198,15 @@ def test_the_error_report_splits_the_failures_where_it_names_all_of_them() -> No
         unsplit = only_run(table + other, "locust")
         assert unsplit.errors == Errors(status=7)
         assert "errors_not_split" in codes(unsplit)
+
+
+def test_tables_in_a_box() -> None:
+    text = fixture("locust/console.txt")
+    boxed = "".join(f"| {line:170} |\n" for line in text.splitlines())
+    whole, run = only_run(text, "locust"), only_run(boxed, "locust")
+    assert (run.requests, run.requests_per_s, run.latency) == (
+        whole.requests,
+        whole.requests_per_s,
+        whole.latency,
+    )
+    assert [row.name for row in run.endpoints] == [row.name for row in whole.endpoints]
