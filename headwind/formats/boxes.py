@@ -1,4 +1,4 @@
-"""autocannon's boxes drawn again: what a wrong code page, a lost encoding, a CI system or Markdown made of their lines."""
+"""autocannon's boxes drawn again: what a wrong code page, a lost encoding or Markdown made of their lines."""
 
 from __future__ import annotations
 
