@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from headwind.formats.causes import bad_status, status_codes
+from headwind.formats.causes import bad_status, errors_of, status_codes
 from headwind.formats.documents import Document, amount, documents, entire, mapping, number, string, whole
 from headwind.formats.fields import Field, blocks, fields, first, labels, plain, span
 from headwind.formats.golang import duration
@@ -31,7 +31,12 @@ _LABELS = labels(
         "target": r"# target (?=[0-9.]+%)",
         "failed": r"Error cases :",
         "sockets": r"Sockets used:",
+        "bytes": r"Total Bytes sent:(?= [0-9]+, received: [0-9])",
         "code": r"Code +(?=-?[0-9]{1,3} : [0-9])",
+        "tcp": r"tcp (?=\S[^\n:]{0,300}(?::[^\n:]{1,300}){0,9} : [0-9]+ \()",
+        "udp": r"udp (?=\S[^\n:]{0,300}(?::[^\n:]{1,300}){0,9} : [0-9]+ \()",
+        "health": r"Health (?=[A-Z_]{2,40} : [0-9])",
+        "ping": r"Ping (?=[A-Z_]{2,40} : [0-9])",
         "sizes": r"Response Body(?:/Total)? Sizes :(?= count)",
         "done": r"All done(?= [0-9]+ calls)",
     }
@@ -40,6 +45,13 @@ _START = re.compile(r" (\S+) queries per second.*?(?:for (\S+?)(?: calls)?|until
 _THREADS = re.compile(r"(\S+) qps with ([0-9]{1,9}) thread")
 _ENDED = re.compile(r" (\S+) : ([0-9]{1,18}) calls\. qps=([0-9.e+\-]+)")
 _TIMES = re.compile(r" count ([0-9]{1,18}) avg (\S+) \+/- (\S+) min (\S+) max (\S+) sum (\S+)")
+_DONE = re.compile(r" ([0-9]{1,18}) calls \([^)]{0,80}\) [0-9.e+\-]+ ms avg, ([0-9.e+]+) qps")
+_RECEIVED = re.compile(r" [0-9]+, received: ([0-9]{1,18})(?=\s|\\|$)")
+_OUTCOME = re.compile(r"(\S.*?) : ([0-9]{1,18})(?=\s|\\|$)")  # of TCP, UDP and gRPC, whose codes are words
+_GOOD = frozenset({"OK", "SERVING"})
+_GRPC = frozenset(
+    {"ERROR", "UNKNOWN", "NOT_SERVING", "SERVICE_UNKNOWN"}
+)  # ERROR: no answer; the others: an answer
 _CODE = re.compile(r"(-?[0-9]{1,3}) : ([0-9]{1,18})(?=\s|\\|$)")
 _KEYS = ("RequestedQPS", "ActualQPS", "DurationHistogram")
 _SHORTEST_NS = 1e6  # a duration below a millisecond was not written in nanoseconds
@@ -56,7 +68,7 @@ def read(text: str, source: str) -> list[Run]:
     if "Aggregated Function Time" in text:
         readable = plain(text)
         rows = (field for field in fields(readable, _LABELS))
-        repeats = ("threads", "sleep", "sleep_time", "target", "code")
+        repeats = ("threads", "sleep", "sleep_time", "target", "code", "tcp", "udp", "health", "ping")
         for block in blocks(_of_function_times(rows), _LABELS, repeats, gap=3000):
             run = _from_text(block)
             if run is not None:
@@ -101,7 +113,7 @@ def _from_json(document: Document) -> Run:
         rate_target_per_s=target or None,
         requests=requests,
         duration_s=None if lasted is None or lasted < _SHORTEST_NS else round(lasted / 1e9, 9),
-        bytes_read=amount(sizes.get("Sum")),
+        bytes_read=amount(sizes.get("Sum", value.get("BytesReceived"))),
         requests_per_s=rate,
         latency=None
         if whole(times.get("Count")) == 0
@@ -146,12 +158,10 @@ def _from_text(block: list[Field]) -> Run | None:
     begun = _START.match(started.rest) if started and not started.cut else None
     threads = _THREADS.match(threads_field.rest) if threads_field else None
     # Codes are all there when what is printed after them is.
-    done = first(block, "sizes") is not None or first(block, "done") is not None
-    codes = {
-        match[1]: int(match[2])
-        for field in block
-        if field.name == "code" and done and (match := _CODE.match(field.rest))
-    }
+    end = first(block, "done")
+    done = first(block, "sizes") is not None or end is not None
+    codes = _codes(block) if done else {}
+    summed = _DONE.match(end.rest) if end else None
     values = [number(cell) for cell in row.groups()[1:]] if row else [None] * 5
     target = amount(begun[1]) if begun else None
     run = Run(
@@ -164,8 +174,8 @@ def _from_text(block: list[Field]) -> Run | None:
         rate_target_per_s=target or None,
         requests=int(outcome[2]) if outcome else int(row[1]) if row else None,
         duration_s=duration(outcome[1]) if outcome else None,
-        requests_per_s=amount(outcome[3]) if outcome else None,
-        bytes_read=_sizes(first(block, "sizes")),
+        requests_per_s=amount(outcome[3]) if outcome else amount(summed[2]) if summed else None,
+        bytes_read=_sizes(first(block, "sizes")) or _received(first(block, "bytes")),
         latency=Latency(
             mean_s=values[0],
             stdev_s=values[1],
@@ -176,12 +186,34 @@ def _from_text(block: list[Field]) -> Run | None:
         if row
         else None,
         errors=_errors(codes) if done else Errors(),
-        status_codes=status_codes(codes) if codes else None,
+        status_codes=(status_codes(codes) or None) if codes else None,
     )
     run = replace(run, complete=run.requests is not None and run.requests_per_s is not None)
     if not run.complete or run.latency is None:
         run = run.warn("cut", "Parts of fortio's output are missing here; what they would say is null.")
     return _warned(run, sum(codes.values()))
+
+
+def _codes(block: Iterable[Field]) -> dict[str, int]:
+    """How often which answer came: HTTP's status codes, or the words that other protocols have instead."""
+    found: dict[str, int] = {}
+    for field in block:
+        pattern = (
+            _CODE
+            if field.name == "code"
+            else _OUTCOME
+            if field.name in ("tcp", "udp", "health", "ping")
+            else None
+        )
+        match = pattern.match(field.rest) if pattern else None
+        if match:
+            found[match[1]] = int(match[2])
+    return found
+
+
+def _received(field: Field | None) -> float | None:
+    match = _RECEIVED.match(field.rest + ("" if field.cut else " ")) if field else None
+    return float(match[1]) if match else None
 
 
 def _percentiles(block: Iterable[Field]) -> dict[str, float]:
@@ -203,8 +235,11 @@ def _sizes(field: Field | None) -> float | None:
 
 
 def _errors(codes: Mapping[str, int]) -> Errors:
-    status = bad_status(codes)
-    unanswered = codes.get("-1", 0) + codes.get("0", 0)
+    words = {name: count for name, count in codes.items() if name[-1:].isalpha() and name not in _GOOD}
+    if words and not words.keys() <= _GRPC:  # TCP and UDP have messages
+        return errors_of(words.items(), 0)[0]
+    status = bad_status(codes) + sum(count for name, count in words.items() if name != "ERROR")
+    unanswered = codes.get("-1", 0) + codes.get("0", 0) + words.get("ERROR", 0)
     split = None if unanswered else 0
     return Errors(connect=split, read=unanswered, write=split, timeout=split, status=status)
 

@@ -81,7 +81,7 @@ def _row(entry: Mapping[str, Any]) -> Row:
 
 def _milliseconds(value: Any) -> float | None:
     found = amount(value)
-    return None if found is None else found / 1e3
+    return None if found is None else round(found / 1e3, 12)
 
 
 def _times(entry: Mapping[str, Any]) -> Counter[float]:

@@ -118,3 +118,42 @@ def test_a_test_without_http_has_no_count_of_requests() -> None:
     run = only_run(text, "k6")
     assert (run.requests, run.complete) == (None, False)
     assert codes(run) >= {"no_http_requests"}
+
+
+def _listed(name: str, kind: str, values: dict[str, float]) -> dict[str, object]:
+    return {"contains": "default", "name": name, "type": kind, "values": values}
+
+
+def _machine_readable() -> dict[str, object]:
+    times = {"avg": 12.5, "max": 99.1, "med": 10.2, "min": 1.1, "p(90)": 20.5, "p(95)": 30.25}
+    metrics = [
+        _listed("http_reqs", "counter", {"count": 6100}),
+        _listed("http_req_duration", "trend", times),
+        _listed("http_req_duration{expected_response:true}", "trend", times),
+        _listed("http_req_failed", "rate", {"matches": 61, "rate": 0.01, "total": 6100}),
+        _listed("data_received", "counter", {"count": 1234567}),
+    ]
+    checks = [_listed("checks_failed", "rate", {"matches": 2, "rate": 0.1, "total": 20})]
+    return {
+        "config": {"duration": 30.5, "execution": "local", "script": "/s.js"},
+        "metadata": {"generated_at": "2026-01-01T00:00:00Z", "k6_version": "1.5.0"},
+        "results": {"checks": {"metrics": checks, "results": []}, "metrics": metrics},
+        "version": "1.0.0",
+    }
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_machine_readable_summary(indent: int | None) -> None:
+    run = only_run(json.dumps(_machine_readable(), indent=indent), "k6")
+    assert (run.requests, run.duration_s, run.requests_per_s, run.bytes_read) == (6100, 30.5, 200.0, 1234567)
+    assert run.errors == Errors(status=61)
+    assert run.latency is not None
+    assert (run.latency.mean_s, run.latency.percentiles_s["95"]) == (0.0125, 0.03025)
+    assert [row.name for row in run.endpoints] == ["expected_response:true"]
+    assert {"rate_computed", "checks_failed"} <= codes(run)
+
+
+def test_a_machine_readable_summary_that_is_cut_says_no_more_than_is_there() -> None:
+    text = json.dumps(_machine_readable(), indent=2)
+    run = only_run(text[: text.index('"http_req_failed"')], "k6")
+    assert (run.requests, run.complete, run.errors.status) == (6100, False, None)
