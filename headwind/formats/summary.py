@@ -28,6 +28,7 @@ _LABELS = labels(
         "histogram": r"Response time histogram:",
         "distribution": r"Latency distribution:",
         "response_distribution": r"Response time distribution:",
+        "breakdown": r"Response time [dh]i[a-z]{6,10} \((?=[2-5]xx)",
         "details": r"Details \(average, fastest, slowest\):",
         "codes": r"Status code distribution:",
         "errors": r"Error distribution:",
@@ -43,7 +44,7 @@ Block = Sequence[Field]
 def summaries(text: str) -> Iterator[Block]:
     """The labelled lines of each summary in a `plain` text."""
     waiting: list[Field] = []
-    for block in blocks(fields(text, _LABELS), _LABELS, gap=40):
+    for block in blocks(fields(text, _LABELS), _LABELS, ("breakdown",), gap=40):
         # boom, and hey up to 0.1.1, print the status codes before the histogram.
         goes_on = block[0].name == "histogram" and waiting and waiting[-1].name == "codes"
         if goes_on and block[0].line - waiting[-1].line <= _EARLY_CODES:

@@ -37,6 +37,7 @@ _ROW = re.compile(r"([^\]\n]*)\][ \t]*(.*)")
 _CODE = re.compile(r"([0-9]{1,3}):([0-9]{1,18})")
 _PROMPT = re.compile(r"```|~~~|[\w.@~/:\-\[\] ]{0,60}[$#%>](?:\s|$)|\*/")
 _WORD = re.compile(r"[A-Za-z]{3}")  # a bracket or a quotation mark alone is what stands around the report
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _JSON_KEY = re.compile(r"([0-9]+(?:\.[0-9]+)?)th")
 
 
@@ -155,11 +156,23 @@ def _row(field: Field, text: str) -> dict[str, str]:
     rest = match[2].strip()
     if rest.endswith(",") and not field.cut:
         rest += " " + next(following(text, field), "").strip()  # wrapped by an editor
-    values = [value.strip() for value in rest.split(",")]
+    values = _values(rest, len(names))
     # A number at the very end of a cut text may lack digits; a unit or a % sign shows that it is whole.
     if field.cut and values and not values[-1].endswith(("s", "%")):
         values.pop()
     return {name: value for name, value in zip(names, values, strict=False) if value}
+
+
+def _values(row: str, most: int) -> list[str]:
+    """The values of a row, which has at most so many; people put commas between thousands."""
+    values = row.split(",")
+    if len(values) > most:
+        values = [
+            value.replace(",", "") if _THOUSANDS.fullmatch(value) else value
+            for value in re.split(r",[ \t]+", row)
+        ]
+    # Where it cannot be told which comma ends a value, none is certain.
+    return [] if len(values) > most or any("," in value for value in values) else [v.strip() for v in values]
 
 
 def _codes(field: Field) -> dict[str, int]:

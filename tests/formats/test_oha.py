@@ -92,3 +92,25 @@ def test_json_with_nulls_and_missing_parts() -> None:
     assert (run.requests, run.status_codes, run.errors) == (10, {"200": 10}, Errors())
     assert run.latency is not None
     assert (run.latency.mean_s, run.latency.max_s, run.latency.percentiles_s) == (None, None, {"99.9": 0.25})
+
+
+def _section(name: str, seconds: float) -> str:
+    rows = "".join(f"  {percent:.2f}% in {seconds:.4f} sec\n" for percent in (10, 50, 90, 99, 99.9, 99.99))
+    bars = "".join(f"  0.00{number} sec [{number}] |\n" for number in range(10))
+    return f"Response time histogram{name}:\n{bars}\nResponse time distribution{name}:\n{rows}\n"
+
+
+def test_a_breakdown_by_success_keeps_the_percentiles_of_all_and_the_codes_behind_it() -> None:
+    text = (
+        "Summary:\n  Success rate:\t100.00%\n  Total:\t10.0000 sec\n  Slowest:\t0.0181 sec\n  Fastest:\t0.0006 sec\n"
+        "  Average:\t0.0018 sec\n  Requests/sec:\t5570.0000\n\n"
+        + _section("", 0.5)
+        + _section(" (2xx only)", 0.4)
+        + _section(" (4xx + 5xx only)", 0.3)
+        + "\nDetails (average, fastest, slowest):\n  DNS+dialup:\t0.0001 sec, 0.0000 sec, 0.0034 sec\n\n"
+        "Status code distribution:\n  [200] 55000 responses\n  [404] 700 responses\n"
+    )
+    run = only_run(text, "oha")
+    assert (run.requests, run.errors.status, run.complete) == (55_700, 700, True)
+    assert run.latency is not None
+    assert set(run.latency.percentiles_s.values()) == {0.5}

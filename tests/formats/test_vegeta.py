@@ -137,3 +137,12 @@ def test_durations_as_go_prints_them(text: str, seconds: float) -> None:
     run = only_run(f"Latencies [min, mean, max]  {text}, {text}, {text}\n", "vegeta")
     assert run.latency is not None
     assert run.latency.mean_s == pytest.approx(seconds, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("row", "size"),
+    [("1,581,378, 8,785.43", 1_581_378), ("1581378, 8785.43", 1_581_378), ("1,581,378,8,785.43", None)],
+)
+def test_commas_between_thousands_never_give_the_first_group_alone(row: str, size: int | None) -> None:
+    run = only_run(REPORT.replace("929228, 154.87", row), "vegeta")
+    assert (run.bytes_read, run.requests) == (size, 6000)
