@@ -1,4 +1,4 @@
-"""h2load (nghttp2): the report of src/h2load.cc, from 1.7 to 1.66.
+"""h2load (nghttp2): the report of src/h2load.cc, from 0.4 to 1.6x.
 
 Latencies are those of requests, connecting is apart; each client draws at most a million samples. "failed" counts bad
 status codes as well as requests without an answer ("errored", of which "timeout").
@@ -19,7 +19,7 @@ _LABELS = labels(
     {
         "starting": r"starting benchmark\.\.\.",
         "spawning": r"spawning thread #[0-9]+:",
-        "finished": r"finished in(?= \S+ [0-9.]+ req/s)",
+        "finished": r"finished in(?= \S+ [0-9.]+ req/s| [0-9]+ sec, )",
         "requests": r"requests:(?= [0-9]+ total, [0-9]+ started)",
         "codes": r"status codes:(?= [0-9]+ 2xx)",
         "traffic": r"traffic:(?= \S+ )",
@@ -30,6 +30,10 @@ _LABELS = labels(
     }
 )
 _COUNT = re.compile(r"([0-9]{1,18}) ([a-z0-9]+)(?=[,\s\\\"]|$)")
+# Before 1.0, in whole numbers: "0 sec, 152 millisec and 152 microsec, 6572 req/s, 749 kbytes/s".
+_OLD = re.compile(
+    r" ([0-9]{1,9}) sec, ([0-9]{1,3}) millisec and ([0-9]{1,3}) microsec, ([0-9]{1,15}) req/s, ([0-9]{1,15}) kbytes/s"
+)
 _CLIENTS = re.compile(r" ([0-9]{1,9}) total client")
 _TIMED = re.compile(r".* ([0-9]{1,9})s of main duration")
 _BYTES = re.compile(r"(?:\S+ )?\(?([0-9]{1,18})\)?(?: bytes)? total")
@@ -38,7 +42,7 @@ _BYTES = re.compile(r"(?:\S+ )?\(?([0-9]{1,18})\)?(?: bytes)? total")
 def recognises(text: str) -> bool:
     """The two first lines of its report are h2load's alone."""
     return (
-        re.search(r"finished in \S+, [0-9.]+ req/s, ", text) is not None
+        re.search(r"finished in (?:\S+, [0-9.]+ req/s, |[0-9]+ sec, [0-9]+ millisec and )", text) is not None
         or re.search(r"requests: [0-9]+ total, [0-9]+ started", text) is not None
     )
 
@@ -54,7 +58,7 @@ def _from_text(block: list[Field]) -> Run | None:
     finished, requests = first(block, "finished"), first(block, "requests")
     if finished is None and requests is None:
         return None
-    words = [word.rstrip(",") for word in finished.words] if finished else []
+    words = _ended(finished) if finished else []
     counts = _counts(requests)
     codes = _counts(first(block, "codes"))
     spawned = [_CLIENTS.match(field.rest) for field in block if field.name == "spawning"]
@@ -73,7 +77,7 @@ def _from_text(block: list[Field]) -> Run | None:
         bytes_read=_bytes(first(block, "traffic")),
         bytes_per_s=size(words[3].removesuffix("/s")) if len(words) > 3 else None,
         latency=_latency(block) if _answered(counts) != 0 else None,
-        errors=_errors(counts, codes),
+        errors=_errors(counts, codes, cut=requests is None or requests.cut),
     )
     run = replace(run, complete=run.requests is not None and run.requests_per_s is not None)
     if not run.complete:
@@ -84,6 +88,15 @@ def _from_text(block: list[Field]) -> Run | None:
             f"h2load counts its {run.errors.read} requests without an answer together, here under read.",
         )
     return run
+
+
+def _ended(finished: Field) -> list[str]:
+    """ "1.50s", "6572.1", "req/s", "749.2KB/s"; less where the text is cut."""
+    old = _OLD.match(finished.rest)
+    if old is None:
+        return [word.rstrip(",") for word in finished.words]
+    microseconds = (int(old[1]) * 1000 + int(old[2])) * 1000 + int(old[3])
+    return [f"{microseconds}us", old[4], "req/s", f"{old[5]}KB/s"]
 
 
 def _counts(field: Field | None) -> dict[str, int]:
@@ -131,9 +144,11 @@ def _latency(block: list[Field]) -> Latency | None:
     )
 
 
-def _errors(counts: dict[str, int], codes: dict[str, int]) -> Errors:
+def _errors(counts: dict[str, int], codes: dict[str, int], *, cut: bool) -> Errors:
     errored, timeout = counts.get("errored"), counts.get("timeout")
     status = codes["4xx"] + codes["5xx"] if {"4xx", "5xx"} <= codes.keys() else None
+    if errored is not None and timeout is None and not cut:  # before 1.0 there was no time-out
+        timeout = 0
     if errored is None or timeout is None:
         return Errors(status=status)
     unanswered = max(errored - timeout, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headwind.formats import read_text
 from headwind.run import Errors, Latency
 from tests.formats.tool_text import codes, fixture, only_run
 
@@ -44,3 +45,19 @@ def test_the_byte_counts_of_old_versions() -> None:
 def test_the_connections_are_unknown_without_the_first_lines() -> None:
     text = fixture("h2load/plain.txt").split("progress: 100% done")[1]
     assert only_run(text, "h2load").connections is None
+
+
+def test_a_report_before_1_0_counts_its_time_in_words() -> None:
+    text = (
+        "starting benchmark...\nprogress: 100% done\n\n"
+        "finished in 1 sec, 52 millisec and 152 microsec, 6572 req/s, 749 kbytes/s\n"
+        "requests: 1000 total, 1000 started, 1000 done, 0 succeeded, 1000 failed, 0 errored\n"
+        "status codes: 0 2xx, 0 3xx, 1000 4xx, 0 5xx\n"
+        "traffic: 141100 bytes total, 840 bytes headers, 116000 bytes data\n"
+    )
+    run = only_run(text, "h2load")
+    assert (run.requests, run.duration_s, run.requests_per_s) == (1000, 1.052152, 6572)
+    assert (run.bytes_read, run.bytes_per_s, run.complete) == (141_100, 749 * 1024, True)
+    assert run.errors == Errors(0, 0, 0, 0, 1000)
+    for run in read_text(text[: text.index(" kbytes")], "test"):
+        assert (run.duration_s, run.requests_per_s) == (None, None)
