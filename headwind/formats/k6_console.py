@@ -31,15 +31,18 @@ _LABELS = labels(
         "running": r"running \((?=[0-9hms.]{2,20}\), )",
         "stopped": r"level=error msg=\"test run was aborted",
         "metric": r"\.\.\.:(?=\s)",
+        "early": r"(?<=[a-z]):(?= avg=[0-9][^\s,]{0,20}, m[a-z]{2}=)",
+        "early_count": r"(?<=http_reqs):(?= [0-9]{1,15}[ \t]*[\n\x0b])",
     }
 )
+_METRICS = ("metric", "early", "early_count")
 _SECTIONS = ("thresholds", "totals", "group", "scenario")
 _METRIC = re.compile(rf"(?:({_MARK}) )?([a-z][a-z_0-9]{{1,80}})\.*$")
 _TAGGED = re.compile(r"\{ ?([^{}\n]{1,200})\}\.*$")
-_STAT = re.compile(r"(avg|min|med|max|p\([0-9.]{1,12}\))=\s?(\S+)")
+_STAT = re.compile(r"(avg|min|med|max|p(?:[0-9]{1,2}|\([0-9.]{1,12}\)))=\s?(\S+)")
 _OUT_OF = re.compile(r"\s*([0-9.]+)%\s+([0-9]{1,18}) out of ([0-9]{1,18})(?=\s|\\|$)")
 _TWO_COUNTS = re.compile(r"\s*([0-9.]+)%\s+\S{1,4}\s*([0-9]{1,18})\s+\S{1,4}\s*([0-9]{1,18})(?=\s|\\|$)")
-_COUNT_AND_RATE = re.compile(r"\s*([0-9]{1,18})\s+([0-9.]+)/s")
+_COUNT_AND_RATE = re.compile(r"\s*([0-9]{1,18})(?:\s+\(?([0-9.]+)/s|\s*$)")
 _BYTES = re.compile(r"\s*([0-9.]+) (B|kB|MB|GB|TB)\b")
 _SI = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _QUOTES = "\\\"',`"
@@ -47,9 +50,13 @@ _RUNNING_AFTER = 20  # lines after the summary where its own last progress line 
 
 
 def recognises(text: str) -> bool:
-    """Metrics that only k6 has, with their dots."""
+    """Metrics that only k6 has, with their dots; the first versions had none."""
     return (
-        re.search(r"(?:http_reqs|http_req_duration|iteration_duration|iterations)\.{3,}:", text) is not None
+        re.search(
+            r"(?:http_reqs|http_req_duration|iteration_duration|iterations)\.{3,}:|http_req_duration: avg=[0-9]",
+            text,
+        )
+        is not None
     )
 
 
@@ -94,7 +101,7 @@ def _belongs(item: Field) -> bool:
     """Whether what stands before a label is what k6 prints there: a block or an arrow, or a metric's name."""
     if item.name in _SECTIONS:
         return bool(_BLOCK.search(item.prefix) or _ARROW.search(item.prefix))
-    return item.name != "metric" or bool(_METRIC.search(item.prefix) or _TAGGED.search(item.prefix))
+    return item.name not in _METRICS or bool(_METRIC.search(item.prefix) or _TAGGED.search(item.prefix))
 
 
 def _begins(item: Field, state: _State) -> bool:
@@ -108,7 +115,7 @@ def _begins(item: Field, state: _State) -> bool:
     if item.name == "running":
         # A progress line long after the summary is another run's.
         return item.line - state.last > _RUNNING_AFTER
-    match = _METRIC.search(item.prefix) if item.name == "metric" and state.section == k6.TOTAL else None
+    match = _METRIC.search(item.prefix) if item.name in _METRICS and state.section == k6.TOTAL else None
     return match is not None and match[2] in state.seen
 
 
@@ -128,7 +135,7 @@ def _take(item: Field, state: _State) -> None:
         state.summary.interrupted = True
     elif item.name.startswith("crossed"):
         state.summary.crossed.append(item.rest.split("'")[0])
-    elif item.name == "metric":
+    elif item.name in _METRICS:
         metric, tagged = _METRIC.search(item.prefix), _TAGGED.search(item.prefix)
         if metric:
             _metric(item, metric, state)
@@ -168,7 +175,8 @@ def _value(item: Field, summary: k6.Summary, name: str, part_name: str) -> None:
         match = _COUNT_AND_RATE.match(rest)
         if match:
             part = summary.part(part_name)
-            part.requests, part.requests_per_s = whole(match[1]), amount(match[2])
+            part.requests = whole(match[1])
+            part.requests_per_s = amount(match[2]) if match[2] else None
     elif name == k6.DURATION:
         summary.part(part_name).times_s = _times(item)
     elif name == k6.FAILED:
@@ -191,7 +199,7 @@ def _value(item: Field, summary: k6.Summary, name: str, part_name: str) -> None:
 def _times(item: Field) -> dict[str, float]:
     words = " ".join(item.words) if item.cut else item.rest
     return {
-        stat: seconds
+        stat if stat[0] != "p" or "(" in stat else f"p({stat[1:]})": seconds
         for stat, token in _STAT.findall(words)
         if (seconds := duration(_bare(token))) is not None
     }

@@ -1,4 +1,5 @@
-"""Locust's CSV files: `_stats.csv`, a table of totals, and `_stats_history.csv`, the same over time."""
+"""Locust's CSV files: `_stats.csv`, a table of totals, `_stats_history.csv`, the same over time, and `_distribution.csv`,
+in which the versions before 1.0 wrote the percentiles."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -42,6 +43,8 @@ _COLUMNS = {
     "timestamp": "time",
 }
 _HEADER = re.compile(r"^.*(?:Request Count|# requests)\"?[,;\t].*$", re.M | re.I)
+_DISTRIBUTION = re.compile(r"# requests\"?[,;\t]\s?\"?50%", re.I)
+_METHOD = re.compile(r"([A-Z]{3,8}|None) (.+)")  # the distribution has it in front of the name
 _FIRST = re.compile(r"(?:(?:Timestamp|Type|Method|Name)|\"(?:Timestamp|Type|Method|Name)\")[,;\t]", re.I)
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 _LONGEST_GAP_S = 3600
@@ -59,22 +62,48 @@ class _Table:
 
 def recognises(text: str) -> bool:
     """A header with a count of requests and response times."""
-    return any("response time" in match[0].lower() for match in _HEADER.finditer(text))
+    return any(_is_header(match[0]) for match in _HEADER.finditer(text))
+
+
+def _is_header(line: str) -> bool:
+    return "response time" in line.lower() or _DISTRIBUTION.search(line) is not None
 
 
 def read(text: str) -> list[Run]:
     """The runs of Locust's CSV tables in the text."""
     found: list[Run] = []
+    latest: _Table | None = None  # of totals
     for table in _tables(text):
         if "time" in table.columns:
             found += [_of_history(part, table) for part in _tests(table)]
-        else:
+            latest = None
+        elif "mean" in table.columns or "median" in table.columns:
+            latest = table
             found.append(_of_stats(table))
+        elif latest is None:
+            found.append(_of_stats(table))
+        else:  # the percentiles of the table before
+            found[-1] = _with_percentiles(found[-1], latest, table)
+            latest = None
     return found
 
 
+def _with_percentiles(run: Run, totals: _Table, table: _Table) -> Run:
+    """The run of a table of totals with the percentiles of another, where that counts the same requests."""
+    other = _of_stats(table)
+    if other.latency is None or other.requests != run.requests:
+        return run
+    rows = {f"{row['method']} {row['name']}": row for row in totals.rows if "method" in row and "name" in row}
+    for cells in table.rows:
+        own = rows.get(cells["name"]) or rows.get(f"None {cells['name']}")
+        if own is not None:
+            own |= {column: cell for column, cell in cells.items() if _PERCENT.fullmatch(column)}
+    merged = _of_stats(totals)
+    return replace(merged, lines=(totals.line, table.last))
+
+
 def _tables(text: str) -> Iterator[_Table]:
-    headers = [match for match in _HEADER.finditer(text) if "response time" in match[0].lower()]
+    headers = [match for match in _HEADER.finditer(text) if _is_header(match[0])]
     line, counted = 1, 0
     for match, end in zip(headers, [*(match.start() for match in headers[1:]), len(text)], strict=True):
         header = match[0]
@@ -118,9 +147,12 @@ def _without(prefix: str, lines: io.StringIO) -> Iterator[str]:
 
 
 def _row(cells: Mapping[str, str]) -> Row:
+    method, name = cells.get("method", ""), cells.get("name", "")
+    if "method" not in cells and (match := _METHOD.fullmatch(name)):
+        method, name = match.groups()
     row = Row(
-        name=cells.get("name", ""),
-        method="" if cells.get("method", "") in ("None", "") else cells.get("method", ""),
+        name=name,
+        method="" if method == "None" else method,
         requests=whole(cells.get("requests")),
         failures=whole(cells.get("failures")),
         requests_per_s=amount(cells.get("rate")),

@@ -157,3 +157,27 @@ def test_a_machine_readable_summary_that_is_cut_says_no_more_than_is_there() -> 
     text = json.dumps(_machine_readable(), indent=2)
     run = only_run(text[: text.index('"http_req_failed"')], "k6")
     assert (run.requests, run.complete, run.errors.status) == (6100, False, None)
+
+
+def test_the_first_versions_had_no_dots_and_commas_between() -> None:
+    text = (
+        "    http_req_blocked: avg=19.57\u00b5s, max=14.9ms, med=1.28\u00b5s, min=808ns, p90=2.27\u00b5s, p95=7.1\u00b5s\n"
+        "    http_req_duration: avg=5.26ms, max=31.48ms, med=4.3ms, min=2.25ms, p90=7.69ms, p95=12.84ms\n"
+        "    http_reqs: 17538\n    runs: 17538\n"
+    )
+    run = only_run(text, "k6")
+    assert (run.requests, run.requests_per_s, run.complete) == (17_538, None, False)
+    assert run.latency is not None
+    assert (run.latency.mean_s, run.latency.max_s, run.latency.min_s) == (0.00526, 0.03148, 0.00225)
+    assert run.latency.percentiles_s == {"50": 0.0043, "90": 0.00769, "95": 0.01284}
+
+
+def test_a_rate_in_brackets() -> None:
+    text = (
+        "    http_req_duration.....: avg=46.32ms, max=47ms, med=46ms, min=46ms, p90=46.5ms, p95=46.75ms\n"
+        "    http_reqs.............: 110 (11/s)\n"
+    )
+    run = only_run(text, "k6")
+    assert (run.requests, run.requests_per_s) == (110, 11)
+    assert run.latency is not None
+    assert run.latency.percentiles_s["95"] == 0.04675

@@ -210,3 +210,39 @@ def test_tables_in_a_box() -> None:
         whole.latency,
     )
     assert [row.name for row in run.endpoints] == [row.name for row in whole.endpoints]
+
+
+_OLD_TOTALS = (
+    '"Method","Name","# requests","# failures","Median response time","Average response time","Min response time",'
+    '"Max response time","Average Content Size","Requests/s"\n'
+    '"PUT","/insert",4485,2,17,32,8,203,171,75.61\n"GET","/search",428,0,10,22,5,113,2596,7.21\n'
+    '"None","Total",4913,2,17,31,5,203,382,82.82\n'
+)
+_OLD_DISTRIBUTION = (
+    '"Name","# requests","50%","66%","75%","80%","90%","95%","98%","99%","100%"\n'
+    '"PUT /insert",4485,17,23,37,53,87,100,110,110,203\n"GET /search",428,10,13,17,23,37,61,90,110,113\n'
+    '"None Total",4913,17,22,36,51,86,100,110,110,203\n'
+)
+
+
+def test_the_distribution_of_old_versions_gives_percentiles() -> None:
+    run = only_run(_OLD_DISTRIBUTION, "locust")
+    assert (run.requests, run.requests_per_s, run.complete) == (4913, None, False)
+    assert run.latency is not None
+    assert (run.latency.mean_s, run.latency.percentiles_s["95"]) == (None, 0.1)
+    assert [(row.method, row.name, row.requests) for row in run.endpoints] == [
+        ("PUT", "/insert", 4485),
+        ("GET", "/search", 428),
+    ]
+
+
+def test_the_distribution_behind_the_totals_of_the_same_requests_is_theirs() -> None:
+    run = only_run(_OLD_TOTALS + "\n" + _OLD_DISTRIBUTION, "locust")
+    assert (run.requests, run.requests_per_s, run.errors.status, run.lines) == (4913, 82.82, 2, (1, 9))
+    assert run.latency is not None
+    assert (run.latency.mean_s, run.latency.percentiles_s["95"]) == (0.031, 0.1)
+    assert run.endpoints[1].latency is not None
+    assert run.endpoints[1].latency.percentiles_s["99"] == 0.11
+    later = only_run(_OLD_TOTALS + "\n" + _OLD_DISTRIBUTION.replace("4913", "4999"), "locust")
+    assert later.latency is not None
+    assert later.latency.percentiles_s == {"50": 0.017}
