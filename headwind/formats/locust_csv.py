@@ -1,5 +1,5 @@
-"""Locust's CSV files: `_stats.csv`, a table of totals, `_stats_history.csv`, the same over time, and `_distribution.csv`,
-in which the versions before 1.0 wrote the percentiles."""
+"""Locust's CSV files: `_stats.csv`, a table of totals, `_stats_history.csv`, the same over time, and, before 1.0,
+`_distribution.csv` with the percentiles."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def test_a_machine_readable_summary_that_is_cut_says_no_more_than_is_there() -> 
 
 def test_the_first_versions_had_no_dots_and_commas_between() -> None:
     text = (
-        "    http_req_blocked: avg=19.57\u00b5s, max=14.9ms, med=1.28\u00b5s, min=808ns, p90=2.27\u00b5s, p95=7.1\u00b5s\n"
+        "    http_req_blocked: avg=19.57\u00b5s, max=14.9ms, med=1.28\u00b5s, min=808ns, p90=2us, p95=7us\n"
         "    http_req_duration: avg=5.26ms, max=31.48ms, med=4.3ms, min=2.25ms, p90=7.69ms, p95=12.84ms\n"
         "    http_reqs: 17538\n    runs: 17538\n"
     )
