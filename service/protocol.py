@@ -34,6 +34,9 @@ class GuardedProtocol(HttpToolsProtocol):
             GuardedProtocol._sweeping = self.loop.call_later(SWEEP_PERIOD_S, self._sweep)
 
     def data_received(self, data: bytes) -> None:
+        if self.incomplete_since_s is None and data[0] in b"\r\n" and not data.strip(b"\r\n"):
+            # Empty lines between requests mean nothing, but uvicorn would stop counting how long it has been idle.
+            return
         continued = self.in_head
         super().data_received(data)
         if self.in_head and continued:

@@ -132,6 +132,25 @@ def test_an_idle_connection_is_closed_after_keepalive(server: Server) -> None:
         assert 1 < time.monotonic() - begun < 4
 
 
+def test_empty_lines_do_not_keep_an_idle_connection_open(server: Server) -> None:
+    begun = time.monotonic()
+    with connected(server) as connection:
+        connection.sendall(request() + b"\r\n")
+        assert read_response(connection).startswith(b"HTTP/1.1 200 ")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            drip(connection, 10, b"\r\n")
+    assert time.monotonic() - begun < 8
+
+
+def test_empty_lines_before_a_request_are_passed_over(server: Server) -> None:
+    with connected(server) as connection:
+        for before in (b"\r\n", b"\r\n\r\n"):
+            connection.sendall(before)
+            time.sleep(0.05)
+            connection.sendall(before + request())
+            assert read_response(connection).startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/pred", request()[:-10], request(more="X-Long: x")[:40]])
 def test_a_client_that_does_not_finish_its_request_is_cut_off(server: Server, sent: bytes) -> None:
     with connected(server) as connection:
@@ -142,10 +161,10 @@ def test_a_client_that_does_not_finish_its_request_is_cut_off(server: Server, se
         assert 0.9 < time.monotonic() - begun < 4
 
 
-def drip(connection: socket.socket, limit_s: float) -> None:
+def drip(connection: socket.socket, limit_s: float, drop: bytes = b" ") -> None:
     limit = time.monotonic() + limit_s
     while time.monotonic() < limit:
-        connection.sendall(b" ")
+        connection.sendall(drop)
         time.sleep(0.2)
 
 
