@@ -165,7 +165,8 @@ class QueuePredictor(Gatherer):
         self._sent -= len(turn.rows)
         self._pace.saw(turn.ahead, self._loop.time() - turn.opened_s)
         if len(answers) != len(turn.rows):
-            self.fail(turn, Overloaded("The model worker could not predict this; try again shortly."))
+            # 500, as where the model fails in this process: to ask again later would not help.
+            self.fail(turn, RuntimeError("The model failed in a model worker, whose log says why."))
             return
         self.settle(turn, answers)
 

@@ -44,6 +44,15 @@ class BrokenModel(DelayModel):
         return super().predict(rows)
 
 
+class FailsOnPairs(DelayModel):
+    """Fails where it is asked for two flights; other calls, as those that it is tried and warmed up with, succeed."""
+
+    def predict(self, rows: Sequence[Row]) -> list[int]:
+        if len(rows) == 2:
+            raise RuntimeError("the model broke")
+        return super().predict(rows)
+
+
 def loader(kind: type[DelayModel]) -> Callable[[Path], DelayModel]:
     """For `create_app(load=...)`."""
     return partial(load_model, kind=kind)
@@ -59,6 +68,13 @@ def slow_worker() -> int:
     from service.model_worker import main
 
     return main(SlowModel)
+
+
+def failing_worker() -> int:
+    """As `slow_worker`, with a model that fails on pairs."""
+    from service.model_worker import main
+
+    return main(FailsOnPairs)
 
 
 def fresh_app(load: Callable[[Path], DelayModel] = load_model, **settings: Any) -> ASGIApp:

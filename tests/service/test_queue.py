@@ -25,7 +25,8 @@ from service.model_worker import ModelWorker
 from service.queueing import QueuePredictor
 from service.schemas import Flight
 from service.settings import Settings
-from tests.service.running import PREDICT, ROOT, Server, free_port, serving
+from tests.service.fakes import FailsOnPairs, fresh_app, loader
+from tests.service.running import FLIGHT, PREDICT, ROOT, Server, free_port, serving, started
 from tests.service.test_server import BODY, connected, read_response, request
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
@@ -105,12 +106,13 @@ def model_worker(redis: Redis) -> Iterator[Start]:
 
 
 WORKER = "from service.model_worker import main; raise SystemExit(main())"
-SLOW = """
+FAKE = """
 import sys
 sys.modules["sklearn"] = None  # XGBoost would import it, for seconds
-from tests.service.fakes import slow_worker
-raise SystemExit(slow_worker())
+from tests.service.fakes import {0}
+raise SystemExit({0}())
 """
+SLOW, FAILING = FAKE.format("slow_worker"), FAKE.format("failing_worker")
 
 
 def eventually(server: Server, status: int, limit_s: float = 20) -> None:
@@ -186,6 +188,19 @@ def test_a_killed_model_worker_loses_no_request(tmp_path: Path, redis: Redis, mo
         model_worker(SLOW, **settings)
         statuses = [int(read_response(connection)[9:12]) for connection in connections]
         assert statuses == [200] * 200
+
+
+async def test_a_model_that_fails_is_500_as_in_process_and_its_worker_goes_on(
+    redis: Redis, model_worker: Start
+) -> None:
+    model_worker(FAILING)
+    redis.wait_for_consumers(1)
+    behind, inside = {"serving": "queue", "redis_url": redis.url}, {"load": loader(FailsOnPairs)}
+    for settings in (behind, inside):
+        async with started(fresh_app(**settings)) as client:
+            failed = await client.post("/v1/predictions", json=[FLIGHT] * 2)
+            assert (failed.status_code, failed.text) == (500, "Internal Server Error")
+            assert (await client.post(PREDICT, json=FLIGHT)).status_code == 200
 
 
 def test_work_is_cut_so_that_workers_can_share_it() -> None:
