@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from typing import Any
 from headwind.stress import environment
 
 RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+MEASURED_FOLDERS = ("headwind", "service", "wrk")
 SCHEMA = "headwind.bench/1"
 
 
@@ -43,15 +46,38 @@ def calibrate() -> dict[str, float]:
     }
 
 
+def code() -> dict[str, Any]:
+    """What was measured: `commit`, and `trees`, git's own hash of each measured folder's content, which a rebase leaves
+    as it is (`git rev-parse COMMIT:service`). A "+" marks what has changes that are in no commit; results and pages
+    that are written while benchmarks follow each other are none. Values are None outside a checkout."""
+
+    def hashed(what: str, *changed: str) -> str | None:
+        found = _git("rev-parse", "--short=12", what)
+        changes = _git("status", "--porcelain", "--untracked-files=no", "--", *changed)
+        return found and found + ("+" if changes else "")
+
+    return {
+        "commit": hashed("HEAD", ".", ":(exclude)bench/results", ":(exclude)docs"),
+        "trees": {folder: hashed(f"HEAD:{folder}", folder) for folder in MEASURED_FOLDERS},
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
 def record(name: str, rows: Sequence[Mapping[str, Any]], **about: Any) -> Path:
     """Write `bench/results/<name>.json`: the rows, with commit, time, machine, calibration and what else is given."""
-    software = environment.software()
     value = {
         "schema": SCHEMA,
         "name": name,
-        "commit": software["commit"],
+        **code(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": software["python"],
+        "python": environment.software()["python"],
         "machine": environment.machine(),
         "calibration": calibrate(),
         **about,
@@ -59,7 +85,7 @@ def record(name: str, rows: Sequence[Mapping[str, Any]], **about: Any) -> Path:
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 

@@ -54,11 +54,14 @@ class Load:
     p99_s: float
     p999_s: float
     max_s: float
-    server_cpu_s: float = float("nan")
+    server_cpu_s: float | None = None
 
     @property
     def server_cpu_us_per_request(self) -> float:
-        """CPU time of all the server's processes: steadier than throughput where others use the machine too."""
+        """CPU time of all the server's processes: steadier than throughput where others use the machine too. NaN where
+        it was not measured."""
+        if self.server_cpu_s is None:
+            return float("nan")
         return self.server_cpu_s / max(self.requests, 1) * 1e6
 
 
@@ -191,15 +194,33 @@ def read(told: Mapping[str, float]) -> Load:
     )
 
 
-def cpu_s(port: int) -> float:
-    """CPU time so far of every process that listens on `port`, and of the masters they were forked from."""
-    listening = {c.pid for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.pid}
-    times = []
-    for pid in listening:
+def processes(port: int) -> list[psutil.Process]:
+    """The child of ours that listens on `port`, or a descendant of which does, and all its descendants: servers
+    divide their work among processes that do not listen, too. Raises `RuntimeError` if there is none."""
+    every = psutil.net_connections("tcp")
+    listening = {c.pid for c in every if c.laddr and c.laddr.port == port and c.status == psutil.CONN_LISTEN}
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            tree = [child, *child.children(recursive=True)]
+            if listening & {process.pid for process in tree}:
+                return tree
+    raise RuntimeError(f"nothing that was started here listens on port {port}")
+
+
+def cpu_s(port: int) -> dict[int, float]:
+    """CPU time so far of each process of the server on `port`, by process id."""
+    times = {}
+    for process in processes(port):
         with contextlib.suppress(psutil.Error):
-            used = psutil.Process(pid).cpu_times()
-            times.append(max(used.user + used.system, _scheduled_s(pid)))
-    return sum(times)
+            used = process.cpu_times()
+            times[process.pid] = max(used.user + used.system, _scheduled_s(process.pid))
+    return times
+
+
+def spent_s(before: Mapping[int, float], after: Mapping[int, float]) -> float:
+    """CPU time between two looks. What began in between counts whole; what ended in between is not known and does
+    not count."""
+    return sum(used_s - before.get(pid, 0.0) for pid, used_s in after.items())
 
 
 def _scheduled_s(pid: int) -> float:
@@ -213,8 +234,8 @@ def measured(contender: Contender, port: int, connections: int, seconds: float) 
     """One run of wrk with the CPU time that it cost the server."""
     before = cpu_s(port)
     load = wrk(port, connections, seconds, contender.path, contender.script, bodies=contender.bodies)
-    return replace(load, server_cpu_s=cpu_s(port) - before)
+    return replace(load, server_cpu_s=spent_s(before, cpu_s(port)))
 
 
-def as_row(load: Load) -> dict[str, float]:
+def as_row(load: Load) -> dict[str, float | None]:
     return asdict(load)

@@ -23,6 +23,8 @@ def section(name: str) -> str:
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     machine = result["machine"]
     where = f"`python -m bench.{name}`, {result['at'][:10]}, commit {str(result['commit'])[:9]}, "
+    if "trees" in result:
+        where += f"`service/` as in git tree {str(result['trees']['service'])[:9]}, "
     where += f"{machine['cpu']}, {machine['cpus']} cores"
     # The load average when it ended: on a machine that others use too, ratios tell more than rates.
     where += f", load average {machine['load_average'][0]:.1f} at the end."
