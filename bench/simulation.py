@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from headwind.analysis import gates
 from headwind.statistics.bisection import BisectionState, Step, judge_steps
+from headwind.statistics.evidence import Queue
 from headwind.statistics.search import SearchPlan, SearchState, judge_search
 from headwind.stress.capacity import STEP_PATIENCE_S
 from headwind.stress.schedule import Requests
@@ -120,19 +121,26 @@ def serial_queue(
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How a capacity search ended, and the seconds it took."""
+    """How a capacity search ended, the seconds it took and what its steps told."""
 
     state: BisectionState
     spent_s: float
+    steps: tuple[Step, ...] = ()
 
 
 def simulated_capacity(
-    service_s: float, limit_s: float, generator: np.random.Generator, *, budget_s: float = CAPACITY_BUDGET_S
+    service_s: float,
+    limit_s: float,
+    generator: np.random.Generator,
+    *,
+    percent: float = 99,
+    budget_s: float = CAPACITY_BUDGET_S,
 ) -> Found:
-    """A search for the capacity for p99 < limit at a serial server, by the very functions of `headwind capacity`."""
-    plan = climb_plan(1 / service_s)
-    objectives = [gates.parse(f"p99<{limit_s * 1e3:g}ms")]
-    settles_s = relaxation_s(limit_s, 1 / service_s)
+    """A search for the capacity for a percentile < limit at a serial server, by the very functions of the command."""
+    queue = Queue(service_s, 1 / service_s)
+    plan = climb_plan(queue.ceiling_per_s, queue.wait_s(limit_s))
+    objectives = [gates.parse(f"p{percent:g}<{limit_s * 1e3:g}ms")]
+    settles_s = relaxation_s(limit_s, queue.ceiling_per_s)
     steps: list[Step] = []
     spent = LADDER_S
 
@@ -141,13 +149,13 @@ def simulated_capacity(
         done = np.where(done > length_s + STEP_PATIENCE_S, np.nan, done)
         zeros = np.zeros(len(due), np.int16)
         requests = Requests(due, due - 1e-3, due, done, zeros + 200, zeros)
-        return judge_exact(requests, rate, length_s, objectives)
+        return judge_exact(requests, rate, length_s, objectives, queue)
 
     while True:
         state = judge_steps(steps, plan)
         length_s = step_length_s(state, settles_s)
         if state.next_per_s is None or spent + length_s > budget_s:
-            return Found(state, spent)
+            return Found(state, spent, tuple(steps))
         figures = step(state.next_per_s, length_s)
         spent += length_s + BETWEEN_STEPS_S
         if figures.held and figures.growing and spent + longer_s(length_s) <= budget_s:

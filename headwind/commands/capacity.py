@@ -39,10 +39,12 @@ def execute(options: argparse.Namespace) -> int:
     plan = plan_of(options)
     plan = replace(plan, connections=options.connections or capacity.DEFAULT_CONNECTIONS, label="capacity")
     capacity.check(plan)
+    budget_s = duration(options.budget)
+    step.check_budget(budget_s, plan.connections)
     again = again_command(options)
     if options.dry_run:
         print(f"search   the highest Poisson rate that holds {', '.join(one.text for one in objectives)}")
-        print(f"ladder   1, 2, 4, ... {plan.connections} connections, {capacity.RUNG_S} s each")
+        print(f"ladder   1, 2, 4, ... {plan.connections} connections, {step.RUNG_S} s each")
         print(f"budget   {options.budget}, then 50, 70 and 90 % of the ceiling where not measured yet")
         print(f"again    {again}")
         return Exit.DONE
@@ -56,7 +58,7 @@ def execute(options: argparse.Namespace) -> int:
             into,
             objectives,
             interrupt,
-            budget_s=duration(options.budget),
+            budget_s=budget_s,
             seed=options.seed or schedule.new_seed(),
             again=again,
         )

@@ -4,12 +4,10 @@ Plain bisection never recovers from one wrong answer. Probabilistic bisection (H
 Henderson 2013) keeps a distribution of the capacity over log rates and asks at its median; an answer shifts weight
 but never excludes a side.
 
-An answer is more than yes or no: a p99 of 9.9 ms for a limit of 10 ms says that the capacity is near, one of 4 ms
-that it is not. So a step also tells its room, limit / figure, which is 1 at the capacity. Queues make it nearly a
-straight line in the rate (the p99 of M/M/1 and M/D/1 grows as 1 / (1 - load)), so near the capacity C it is taken as
-1 + k (1 - rate / C) with an unknown slope k, and with a doubt that grows with the distance from C, since the line
-bends. Student's t keeps one spoilt step from deciding. Where only yes or no is known, the chance of "held" is a
-logistic curve in log(rate) of `width`, between `lapse` and 1 - `lapse`.
+An answer is more than yes or no: 2 % of requests over the limit of a p99 say that the capacity is near, 50 % that it
+is not. What a step tells, and how surely, is in `evidence`; the unknown steepness of the server is averaged over. Where
+only yes or no is known, the chance of "held" is a logistic curve in log(rate) of `width`, between `lapse` and
+1 - `lapse`.
 
 The climb goes up the rungs, then by a factor, until a step fails, so that the search starts with both sides known. The
 search ends when the 90 % interval is narrow enough and both sides are confirmed by steps of their own.
@@ -23,30 +21,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from headwind.statistics.blocks import Floats
+from headwind.statistics.evidence import Slow, Wait, told_share, told_wait
 
-GRID = 801
-SLOPES = np.geomspace(0.5, 128, 25)  # 1.6 for a p99 of five services in M/D/1, 54 for one of 125 services
-CONFIRM_AT = 0.75  # of the reach, away from the estimate
+GRID = 1201
+STEEPNESS = np.geomspace(0.5, 1024, 24)
+POWERS = (0.0, 1.0)  # of the rate in which the line is straight: 0 is its logarithm
+_STEEPNESS_DOUBT = 0.7  # of its log around 1 + 2 wait C: a burstiness c² between 0.5 and 2
 _DOWN = 2.0  # the climb's factor while nothing holds
-_BEND = 0.2  # of what the line says at a distance, as a standard deviation; chosen by simulation on M/D/1
-_LEAST_ERROR = 0.03  # relative, of any figure of one step
-_SHARPEST = 0.008  # no step tells rates apart that are closer than this
-_DEGREES = 6
-_FARTHEST_ROOM = 8.0  # beyond, a step says no more than that it held
+_BELOW = 16.0  # the capacity may be so far below the lowest rate tried: what held there may have held by luck
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: the rate offered, whether the objective held there, and how clearly.
-
-    `room` is limit / figure (0: no figure, since answers never came), None where only yes or no is known; `error` is
-    its relative standard error.
-    """
+    """One step: the rate offered, whether the objective held there, and how clearly; `shown` None: only yes or no."""
 
     rate_per_s: float
     held: bool
-    room: float | None = None
-    error: float = 0.1
+    shown: Slow | Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +48,14 @@ class BisectionPlan:
     highest_per_s: float  # what the generator can send at all
     tolerance: float = 0.05
     near: float = 0.2  # an interval so wide is worth confirming
-    reach: float = 0.06  # how far from the estimate a step may be that confirms it
+    away: float = 0.045  # from the estimate to a step that is to confirm it
+    reach: float = 0.10  # how far from the estimate a step may be that confirms it
     factor: float = 2.0
     width: float = 0.05
     lapse: float = 0.02
     steps: int = 30
     lowest_per_s: float = 0.5
+    wait_s: float | None = None  # what the limit leaves for waiting, if it is one on latency
     rungs: tuple[
         float, ...
     ] = ()  # rates to climb by, ascending, where something is known of the server already
@@ -73,7 +66,8 @@ class BisectionState:
     """What to do next (`next_per_s`, None: it is over) and what is known: estimate and 90 % interval, rates per second.
 
     `phase`: climb, search, confirm, done; `reached_top`: the highest rate held, so the capacity is at least that;
-    `below_bottom`: not even the lowest rate held; `confirmed`: a step held just below and one failed just above.
+    `below_bottom`: not even the lowest rate held; `confirmed`: a step held at or below the interval's lower end and one
+    failed at or above its upper end, both within `reach` of the estimate.
     """
 
     phase: str
@@ -94,16 +88,16 @@ def judge_steps(steps: Sequence[Step], plan: BisectionPlan) -> BisectionState:
     if climbing is not None:
         return climbing
     estimate, low, high = posterior(steps, plan)
-    # Confirmed by a step that held just below and one that failed just above; such steps narrow the interval, too.
-    reach, away = 1 + plan.reach, 1 + CONFIRM_AT * plan.reach
-    below = any(step.held and estimate / reach <= step.rate_per_s <= estimate for step in steps)
-    above = any(not step.held and estimate <= step.rate_per_s <= estimate * reach for step in steps)
+    away, reach = 1 + plan.away, 1 + plan.reach
+    below = any(step.held and estimate / reach <= step.rate_per_s <= low for step in steps)
+    above = any(not step.held and high <= step.rate_per_s <= estimate * reach for step in steps)
     ready = high / low <= 1 + plan.near
     if len(steps) >= plan.steps or (below and above and high / low <= 1 + plan.tolerance):
         return BisectionState("done", None, estimate, low, high, confirmed=below and above)
     if not ready or (below and above):
         return BisectionState("search", estimate, estimate, low, high, confirmed=below and above)
-    return BisectionState("confirm", estimate * away if below else estimate / away, estimate, low, high)
+    wanted = max(estimate * away, high) if below else min(estimate / away, low)
+    return BisectionState("confirm", wanted, estimate, low, high)
 
 
 def _climb(steps: Sequence[Step], plan: BisectionPlan) -> BisectionState | None:
@@ -126,31 +120,34 @@ def _climb(steps: Sequence[Step], plan: BisectionPlan) -> BisectionState | None:
 def posterior(steps: Sequence[Step], plan: BisectionPlan) -> tuple[float, float, float]:
     """Median, 5 % and 95 % point of the capacity (per second), given the steps and a prior flat in log(rate)."""
     rates = [step.rate_per_s for step in steps]
-    capacity = np.linspace(np.log(min(rates) / plan.factor), np.log(max(rates) * plan.factor), GRID)
-    weight = np.zeros((len(SLOPES), GRID))
+    lowest = max(min(rates) / _BELOW, plan.lowest_per_s / plan.factor)
+    capacity = np.linspace(np.log(lowest), np.log(max(rates) * plan.factor), GRID)
+    steepness = STEEPNESS[:, None]
+    likely = np.zeros((len(POWERS), len(STEEPNESS), GRID))
+    if plan.wait_s is not None:
+        expected = 1 + 2 * plan.wait_s * np.exp(capacity)
+        likely -= 0.5 * (np.log(steepness / expected) / _STEEPNESS_DOUBT) ** 2
     for step in steps:
-        if step.room is None or step.held != (step.room >= 1) or step.room > _FARTHEST_ROOM:
-            weight += _told_yes_or_no(step, capacity, plan)
-        else:
-            weight += _told_room(step.room, step.error, 1 - step.rate_per_s / np.exp(capacity))
-    density = np.exp(weight - weight.max()).sum(0)
+        likely += _told(step, capacity, steepness, plan)
+    density = np.exp(likely - likely.max()).sum((0, 1))
     cumulative = np.cumsum(density)
     cumulative /= cumulative[-1]
     points = np.exp(np.interp([0.5, 0.05, 0.95], cumulative, capacity))
     return float(points[0]), float(points[1]), float(points[2])
 
 
+def _told(step: Step, capacity: Floats, steepness: Floats, plan: BisectionPlan) -> Floats:
+    """Log likelihood, to be added to (powers, steepness, capacities)."""
+    if step.shown is None:
+        return _told_yes_or_no(step, capacity, plan)
+    if isinstance(step.shown, Wait):
+        return told_wait(step.shown, step.rate_per_s, np.exp(capacity), steepness)
+    ratio = np.log(step.rate_per_s) - capacity
+    distances = [np.expm1(power * ratio) / power if power else ratio for power in POWERS]
+    return np.stack([told_share(step.shown, steepness * distance) for distance in distances])
+
+
 def _told_yes_or_no(step: Step, capacity: Floats, plan: BisectionPlan) -> Floats:
     position = np.clip((capacity - np.log(step.rate_per_s)) / plan.width, -50, 50)
     chance = plan.lapse + (1 - 2 * plan.lapse) / (1 + np.exp(-position))
     return np.asarray(np.log(chance if step.held else 1 - chance))
-
-
-def _told_room(room: float, error: float, distance: Floats) -> Floats:
-    """Log likelihood (slopes, capacities) of a step's room; `distance` is 1 - rate / capacity."""
-    line = SLOPES[:, None] * distance
-    spread = np.sqrt(
-        (room * max(error, _LEAST_ERROR)) ** 2 + (_BEND * line) ** 2 + (_SHARPEST * SLOPES[:, None]) ** 2
-    )
-    off = (room - np.maximum(1 + line, 0.0)) / spread
-    return np.asarray(-np.log(spread) - (_DEGREES + 1) / 2 * np.log1p(off**2 / _DEGREES))

@@ -14,6 +14,7 @@ from headwind import words
 from headwind.analysis.gates import Objective
 from headwind.errors import MissingError, UsageError
 from headwind.statistics.bisection import BisectionPlan, BisectionState, Step, judge_steps
+from headwind.statistics.evidence import Queue
 from headwind.stress import capacity_report, environment, folder, trial
 from headwind.stress.generator import Wrk
 from headwind.stress.interrupt import Interrupt
@@ -23,17 +24,18 @@ from headwind.stress.schedule import EXACT_LIMIT_PER_S, Schedule, histogram_of, 
 from headwind.stress.standing import drain
 from headwind.stress.step import (
     COARSE_S,
+    RUNG_S,
     USERS_SHARES,
     StepFigures,
     climb_plan,
     judge_exact,
     judge_paced,
     longer_s,
+    percent_of,
     relaxation_s,
     step_length_s,
 )
 
-RUNG_S = 1
 STEP_PATIENCE_S = 3
 DEFAULT_CONNECTIONS = 128
 _STEPS = "steps.jsonl"
@@ -88,7 +90,7 @@ class Capacity:
         ended = "interrupted"
         try:
             self._climb_ladder()
-            ended = self._search(climb_plan(self.ceiling_per_s))
+            ended = self._search(climb_plan(self.ceiling_per_s, self._wait_s))
             self._measure_for_users()
         except Interrupted:
             ended = "interrupted"
@@ -114,6 +116,17 @@ class Capacity:
         """The unloaded response time: one connection by Little's law."""
         first = self.ladder[0] if self.ladder else None
         return first.connections / first.rate_per_s if first and first.rate_per_s else None
+
+    @property
+    def _queue(self) -> Queue | None:
+        return Queue(self.service_s, self.ceiling_per_s) if self.service_s else None
+
+    @property
+    def _wait_s(self) -> float | None:
+        """What the limit leaves for waiting, where the one objective is a percentile of latency."""
+        if not self._queue or not self.limit_s or len(self.objectives) > 1:
+            return None
+        return self._queue.wait_s(self.limit_s) if percent_of(self.objectives[0]) else None
 
     def write(self, ended: str) -> dict[str, Any]:
         """Write experiment.json; the document."""
@@ -200,11 +213,12 @@ class Capacity:
             path = result.folder / "requests-1.bin"
             if not path.exists():
                 raise MissingError(f"wrk left no times of its requests; see {result.folder}.")
-            return judge_exact(read_requests(path), rate, length_s, self.objectives)
+            return judge_exact(read_requests(path), rate, length_s, self.objectives, self._queue)
         exact = json.loads((result.folder / "exact.jsonl").read_text(encoding="utf-8").splitlines()[0])
         lag = histogram_of(exact["schedule"]["send_lag_us"])
         lag_s = lag.percentile_s(99) if lag else None
-        return judge_paced(result.runs[0], lag_s, exact["schedule"]["sent"], rate, self.objectives)
+        sent = exact["schedule"]["sent"]
+        return judge_paced(result.runs[0], lag_s, sent, rate, self.objectives, self._queue)
 
     def _load(self, plan: Plan, name: str) -> trial.Trial:
         own = folder.create(self.into / "loads", name)

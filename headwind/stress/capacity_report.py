@@ -16,6 +16,7 @@ SCHEMA = "headwind.experiment/1"
 _BUSY_SHARE = 0.5
 FEW_ANSWERS = 4000  # below, the p99 of a step rests on fewer than 40 of them, which come in bursts
 _SAME_RATE = 0.02
+_WIDE = 1.25  # of an interval: the larger end over the smaller
 
 
 def document(
@@ -104,9 +105,7 @@ def _answer(
                 f"{objective} holds at {words.rate(state.low_per_s)}; the time was too short to find more."
             )
         else:
-            parts.append(
-                f"{objective} holds up to {words.rate(state.estimate_per_s)} {interval} of Poisson arrivals."
-            )
+            parts.append(_found(objective, state, interval))
         if ceiling_per_s:
             share = words.share(state.estimate_per_s / ceiling_per_s)
             parts.append(f"That is {share} of the closed loop's ceiling of {words.rate(ceiling_per_s)}.")
@@ -121,6 +120,17 @@ def _answer(
         known = " with both sides confirmed" if state.confirmed else ""
         parts.append(f"The time budget ended the search{known}: a larger --budget narrows the interval.")
     return " ".join(parts)
+
+
+def _found(objective: str, state: BisectionState, interval: str) -> str:
+    """A wide interval is no rate with a blur: only its ends are known."""
+    low, high, estimate = state.low_per_s, state.high_per_s, words.rate(state.estimate_per_s)
+    if not low or not high or high / low <= _WIDE:
+        return f"{objective} holds up to {estimate} {interval} of Poisson arrivals."
+    return (
+        f"{objective} breaks between {words.rate(low)} and {words.rate(high)} of Poisson arrivals (90 %), likeliest "
+        f"near {estimate}: the steps had too few requests over the limit to tell more."
+    )
 
 
 def _trust(figures: Sequence[StepFigures], state: BisectionState | None) -> list[dict[str, Any]]:
@@ -144,9 +154,9 @@ def _trust(figures: Sequence[StepFigures], state: BisectionState | None) -> list
             "name": "both sides confirmed",
             "value": "yes" if confirmed else "no",
             "good": confirmed,
-            "why": "a step just below held and one just above failed"
+            "why": "a step at or below the interval held and one at or above it failed, both within 10 %"
             if confirmed
-            else "the search did not come to steps just below and just above",
+            else "no step at or below the interval and within 10 % held, or none above it failed",
         },
     ]
 
@@ -155,9 +165,9 @@ def _notes(figures: Sequence[StepFigures], connections: int, seed: int) -> list[
     notes = [
         "A step is judged after its first fifth, and holds only if what is in flight shows no upward trend "
         f"(Mann-Kendall at {LEVEL:.0%}); a trend first gets a longer step. The interval is the 90 % one of "
-        f"the search's own model (probabilistic bisection, which weighs how clearly each step held or failed); "
-        "near saturation steps are too short to see the last per cents, and it lies high by them. Schedules have the "
-        f"seeds from {seed} on.",
+        "probabilistic bisection, which weighs how many requests of each step were over the limit and how much they "
+        "come in bursts; where a queue settles slowly, its waits against theory. Schedules have the seeds from "
+        f"{seed} on.",
     ]
     if any(one.rate_per_s > EXACT_LIMIT_PER_S for one in figures):
         notes.append(
@@ -168,7 +178,7 @@ def _notes(figures: Sequence[StepFigures], connections: int, seed: int) -> list[
     if fewest is not None and fewest < FEW_ANSWERS:
         notes.append(
             f"A step near the capacity had {words.number(fewest)} answers: a p99 rests on the slowest hundredth of "
-            "them, so the true capacity may well lie outside the interval. A longer --budget does not mend that."
+            "them, and the interval is as wide as that is uncertain."
         )
     busy = [one for one in figures if one.busy_share > _BUSY_SHARE]
     if busy:

@@ -14,6 +14,7 @@ from headwind.analysis.gates import Objective
 from headwind.errors import UsageError
 from headwind.run import Run
 from headwind.statistics.bisection import BisectionPlan, BisectionState, Step
+from headwind.statistics.evidence import Queue, Slow, Wait
 from headwind.statistics.trend import in_flight, trend
 from headwind.stress.schedule import Requests, percentile
 
@@ -24,34 +25,51 @@ USERS_SHARES = (0.5, 0.7, 0.9)
 CLIMB_SHARES = (*USERS_SHARES, 1.1)
 LOWEST_SHARE = 0.005  # of the ceiling, where requests hardly ever meet: what fails there fails at any rate
 HIGHEST_SHARE = 1.6  # a schedule can hold more than a closed loop reached, but not by much
-COARSE_S, NEAR_S, SLOW_S, LONGEST_S = 6, 30, 40, 45
-NEAR_RATIO = 1.5  # a step is near when the 90 % interval is narrower than this: right after the climb
+RUNG_S, COARSE_S, NEAR_S, SLOW_S, LONGEST_S = 1, 6, 30, 42, 45
+_LOAD_STARTS_S = 0.8  # beside its length, what a load takes at least
 SLOW_RELAXATION_S = 1.0
-_UNSETTLED_ROOM = 0.9
 _SLICES = 10
+_ALONE = 1.5  # slow requests come together a little at any server
+_LEAST_WAIT = 0.05  # of the unloaded time
+_BURSTIER = 2.0  # than a queue is: then the slices of the step itself are believed
 SETTLING_SHARE = 0.2  # of a step, before it is judged: the queue fills from empty
 DELIVERED = 0.98  # paced sends below this share of the schedule: the server does not keep up
 
 
-def climb_plan(ceiling_per_s: float) -> BisectionPlan:
-    """The search around a closed loop's ceiling, in requests per second."""
+def climb_plan(ceiling_per_s: float, wait_s: float | None = None) -> BisectionPlan:
+    """The search around a closed loop's ceiling per second; `wait_s`: what the limit leaves for waiting."""
     rungs = tuple(round(share * ceiling_per_s, 2) for share in CLIMB_SHARES)
     return BisectionPlan(
         rungs[0],
         HIGHEST_SHARE * ceiling_per_s,
         factor=1.25,
+        wait_s=wait_s,
         lowest_per_s=max(0.5, LOWEST_SHARE * ceiling_per_s),
         rungs=rungs,
     )
 
 
 def step_length_s(state: BisectionState, relaxation_s: float = 0.0) -> int:
-    """Short in the climb, where any step is clear; long when near, longer for a queue that takes long to settle."""
-    if state.phase == "climb" or not state.low_per_s or not state.high_per_s:
-        return COARSE_S
-    if state.high_per_s / state.low_per_s >= NEAR_RATIO:
+    """Short in the climb, where any step is clear; then long, longer for a queue that takes long to settle."""
+    if state.phase == "climb":
         return COARSE_S
     return SLOW_S if relaxation_s > SLOW_RELAXATION_S else NEAR_S
+
+
+def least_budget_s(connections: int) -> int:
+    """The shortest time in which a search can find anything: the ladder, the climb and one step near the capacity."""
+    rungs = connections.bit_length() * (RUNG_S + _LOAD_STARTS_S)
+    return math.ceil(rungs + len(CLIMB_SHARES) * (COARSE_S + _LOAD_STARTS_S) + NEAR_S)
+
+
+def check_budget(budget_s: float, connections: int) -> None:
+    """Raise UsageError for a budget in which no search can find anything."""
+    least_s = least_budget_s(connections)
+    if budget_s < least_s:
+        raise UsageError(
+            f"a budget of {budget_s:g} s ends before the first step near the capacity; give --budget {least_s}s or "
+            "more."
+        )
 
 
 def longer_s(length_s: int) -> int:
@@ -73,9 +91,8 @@ class StepFigures:
     """What a step showed after settling; times in seconds, None where the answer never came.
 
     `measured` has a figure per objective; `growing`: what is in flight still had an upward trend; `busy_share` of the
-    requests found every connection busy; `send_lag_s` is the generator's own p99. `room` is limit / figure of the
-    objective that is nearest to breaking, 0 without a figure, None where no objective is on latency; `room_error` its
-    relative standard error.
+    requests found every connection busy; `send_lag_s` is the generator's own p99. `slow_share` of the requests broke
+    the objective that is nearest to breaking; `shown` is what the search learns, None where only yes or no is known.
     """
 
     rate_per_s: float
@@ -88,20 +105,17 @@ class StepFigures:
     growing: bool
     busy_share: float
     send_lag_s: float | None
-    room: float | None = None
-    room_error: float = 0.1
+    slow_share: float | None = None
+    shown: Slow | Wait | None = None
 
     @property
     def answer(self) -> Step:
-        """What the search is told. A queue that still grows has not shown its figure, which is at least this large."""
-        held = self.held and not self.growing
-        room = self.room
-        if self.held and self.growing:
-            room = None if room is None or room > 3.0 else min(room, _UNSETTLED_ROOM)
-        return Step(self.rate_per_s, held, room, self.room_error)
+        """What the search is told. Slow requests cannot be counted while a queue still grows: only that it failed."""
+        unsettled = self.held and self.growing and isinstance(self.shown, Slow)
+        return Step(self.rate_per_s, self.held and not self.growing, None if unsettled else self.shown)
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "shown"}
 
 
 def check_objectives(objectives: Sequence[Objective]) -> None:
@@ -117,9 +131,16 @@ def check_objectives(objectives: Sequence[Objective]) -> None:
 
 
 def judge_exact(
-    requests: Requests, rate_per_s: float, length_s: float, objectives: Sequence[Objective]
+    requests: Requests,
+    rate_per_s: float,
+    length_s: float,
+    objectives: Sequence[Objective],
+    queue: Queue | None = None,
 ) -> StepFigures:
-    """A step of which every request's times are known; an answer that never came took longer than any limit."""
+    """A step of which every request's times are known; an answer that never came took longer than any limit.
+
+    `queue`: what the closed loop showed of the server, if anything.
+    """
     begin_s = SETTLING_SHARE * length_s
     settled = requests.due_s >= begin_s
     latency_s = np.where(np.isnan(requests.latency_s), np.inf, requests.latency_s)[settled]
@@ -127,7 +148,12 @@ def judge_exact(
     measured = {one.text: _figure(one, latency_s, bad) for one in objectives}
     done_s = np.where(np.isnan(requests.done_s), np.inf, requests.done_s)
     slope = trend(*in_flight(requests.due_s, np.minimum(done_s, length_s + 1e6), begin_s, length_s))
-    room, room_error = _room(objectives, measured, latency_s, requests.due_s[settled])
+    told = []
+    for one in objectives:
+        slow = latency_s > one.threshold if one.unit == "s" else bad
+        among = _Among(float(slow.mean()) if len(slow) else 1.0, len(slow), _burst_of(slow))
+        told.append(_tell(one, measured[one.text], among, rate_per_s, length_s, queue))
+    nearest = max(told, key=lambda one: one.near, default=None)
     free = requests.taken_s <= requests.due_s
     lag_s = (requests.sent_s - requests.due_s)[free & ~np.isnan(requests.sent_s)]
     return StepFigures(
@@ -141,41 +167,81 @@ def judge_exact(
         growing=slope.growing,
         busy_share=float((~free).mean()) if len(free) else 0.0,
         send_lag_s=float(np.quantile(lag_s, 0.99)) if len(lag_s) else None,
-        room=room,
-        room_error=room_error,
+        slow_share=nearest.share if nearest else None,
+        shown=nearest.shown if nearest else None,
     )
 
 
-def _room(
-    objectives: Sequence[Objective],
-    measured: dict[str, float],
-    latency_s: NDArray[np.float64],
-    due_s: NDArray[np.float64],
-) -> tuple[float | None, float]:
-    """limit / figure of the nearest objective on latency, and its relative standard error.
+@dataclass(frozen=True, slots=True)
+class _Told:
+    near: tuple[
+        float, float
+    ]  # the share that broke the objective over what it allows; the figure over its limit
+    share: float | None = None
+    shown: Slow | Wait | None = None
 
-    The error is the jackknife's over slices of time (Quenouille 1956): requests are not independent, since one burst
-    makes all of them wait, but slices nearly are.
-    """
-    rooms = {one: one.threshold / measured[one.text] for one in objectives if one.unit == "s"}
-    if not rooms:
-        return None, 0.1
-    nearest = min(rooms, key=lambda one: rooms[one])
-    if not len(due_s) or math.isinf(measured[nearest.text]):
-        return 0.0, 0.1
-    edges = np.linspace(due_s[0], due_s[-1], _SLICES + 1)[1:-1]
-    slices = np.searchsorted(edges, due_s)
-    nothing = np.zeros(0, bool)
-    without = np.array([_figure(nearest, latency_s[slices != one], nothing) for one in range(_SLICES)])
-    if np.isinf(without).any() or (without <= 0).any():
-        return rooms[nearest], 0.3
-    logs = np.log(without)
-    error = math.sqrt((_SLICES - 1) / _SLICES * float(((logs - logs.mean()) ** 2).sum()))
-    return rooms[nearest], error
+
+@dataclass(frozen=True, slots=True)
+class _Among:
+    """The share of `count` requests that broke an objective, and how much together they came (0: not known)."""
+
+    share: float
+    count: int
+    burst: float = 0.0
+
+
+def _tell(
+    objective: Objective,
+    figure: float,
+    among: _Among,
+    rate_per_s: float,
+    length_s: float,
+    queue: Queue | None,
+) -> _Told:
+    percent = percent_of(objective)
+    if percent is None or not among.count:
+        return _Told((figure / objective.threshold,) * 2)
+    allowed = 1 - percent / 100
+    near = (among.share / allowed, figure / objective.threshold)
+    burst, reached = _ALONE, 1.0
+    if queue and objective.unit == "s":
+        limit_s = objective.threshold
+        if queue.settles_slowly(limit_s, percent, NEAR_S):
+            return _Told(near, among.share, _waited(figure, limit_s, percent, length_s, queue))
+        burst = queue.burst(rate_per_s, limit_s, percent)
+        reached = queue.reached(limit_s, length_s)
+    independent = among.count / (among.burst if among.burst > _BURSTIER * burst else burst)
+    return _Told(near, among.share, Slow(among.share, allowed, independent, reached))
+
+
+def _waited(figure: float, limit_s: float, percent: float, length_s: float, queue: Queue) -> Wait | None:
+    if math.isinf(figure):
+        return None
+    wait_s = max(figure - queue.unloaded_s, _LEAST_WAIT * queue.unloaded_s)
+    return Wait(wait_s, queue.wait_s(limit_s), percent, length_s, SETTLING_SHARE)
+
+
+def percent_of(objective: Objective) -> float | None:
+    """The percentile that an objective bounds, errors < 0.1 % being one for 99.9 %; None for a mean or a maximum."""
+    if objective.metric == "errors":
+        return 100 * (1 - objective.threshold) if objective.threshold < 1 else None
+    percent = float(objective.metric[1:]) if objective.metric[1:].replace(".", "").isdigit() else 100.0
+    return percent if 0 < percent < 100 else None
+
+
+def _burst_of(slow: NDArray[np.bool_]) -> float:
+    """Variance / mean of the number of slow requests in the slices of a step: how much together they come."""
+    counts = np.array([part.sum() for part in np.array_split(slow, _SLICES)], float)
+    return float(counts.var(ddof=1) / counts.mean()) if counts.any() else 0.0
 
 
 def judge_paced(
-    run: Run, lag_s: float | None, sent: int, rate_per_s: float, objectives: Sequence[Objective]
+    run: Run,
+    lag_s: float | None,
+    sent: int,
+    rate_per_s: float,
+    objectives: Sequence[Objective],
+    queue: Queue | None = None,
 ) -> StepFigures:
     """A step above the exact rates: latency from the send plus the lag of the send, an upper bound per percentile."""
     length_s = run.duration_s or 0.0
@@ -197,7 +263,13 @@ def judge_paced(
             measured[one.text] = math.inf if mean_s is None else mean_s + late_s
         else:
             measured[one.text] = bound(100.0 if one.metric == "max" else float(one.metric[1:]))
-    rooms = [one.threshold / measured[one.text] for one in objectives if one.unit == "s"]
+    told = []
+    for one in objectives:
+        slow = histogram.over(max(0.0, one.threshold - late_s)) if histogram and one.unit == "s" else None
+        share = slow / histogram.total if histogram and slow is not None else failed
+        among = _Among(share, 0 if behind else run.requests or 0)
+        told.append(_tell(one, measured[one.text], among, rate_per_s, length_s, queue))
+    nearest = max(told, key=lambda one: one.near, default=None)
     return StepFigures(
         rate_per_s=rate_per_s,
         length_s=length_s,
@@ -209,7 +281,8 @@ def judge_paced(
         growing=False,
         busy_share=0.0,
         send_lag_s=lag_s,
-        room=0.0 if behind else min(rooms, default=None),
+        slow_share=nearest.share if nearest else None,
+        shown=nearest.shown if nearest else None,
     )
 
 

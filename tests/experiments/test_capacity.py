@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from headwind.errors import UsageError
 from headwind.histogram import from_counts
 from headwind.run import Errors, Run
 from headwind.statistics.bisection import BisectionState, Step, judge_steps
+from headwind.statistics.evidence import Queue, Slow, Wait
 from headwind.statistics.queueing import capacity_per_s, mean_sojourn_s
 from headwind.stress import capacity, capacity_report, generator, step
 from headwind.stress.interrupt import Interrupt
@@ -105,9 +107,68 @@ def test_what_fails_at_every_rate_is_known_in_a_minute() -> None:
     steps: list[Step] = []
     design = step.climb_plan(500.0)
     while (state := judge_steps(steps, design)).next_per_s is not None:
-        steps.append(Step(state.next_per_s, False, 0.1))
+        steps.append(Step(state.next_per_s, False))
     assert state.below_bottom
     assert len(steps) * step.COARSE_S <= 60
+
+
+def test_slow_requests_are_counted_and_taken_for_less_where_they_come_together() -> None:
+    spread, together = requests(100, 30), requests(100, 30)
+    spread.done_s[100::50] += 1.0
+    together.done_s[1000:1048] += 1.0
+    alone = judge_exact(spread, 100, 30, P99).shown
+    burst = judge_exact(together, 100, 30, P99).shown
+    assert isinstance(alone, Slow)
+    assert isinstance(burst, Slow)
+    assert alone.share == pytest.approx(burst.share, rel=0.1)
+    assert burst.independent < alone.independent / 3
+
+
+def test_a_queue_that_settles_slowly_tells_its_waits() -> None:
+    figures = judge_exact(requests(480, 30), 480, 30, P99, Queue(0.002, 500.0))
+    assert isinstance(figures.shown, Wait)
+    assert figures.p99_s is not None
+    assert figures.shown.seen_s == pytest.approx(figures.p99_s - 0.002)
+    tight = judge_exact(requests(280, 30), 280, 30, [gates.parse("p99<10ms")], Queue(0.002, 500.0))
+    assert isinstance(tight.shown, Slow)
+
+
+def test_errors_and_answers_that_never_came_are_counted_too() -> None:
+    wrong = requests(100, 10)
+    wrong.status[::10] = 503
+    shown = judge_exact(wrong, 100, 10, [gates.parse("errors<1%")]).shown
+    assert isinstance(shown, Slow)
+    assert shown.share == pytest.approx(0.1, abs=0.01)
+    assert shown.allowed == pytest.approx(0.01)
+    assert judge_exact(wrong, 100, 10, [gates.parse("mean<50ms")]).shown is None
+
+
+@pytest.mark.parametrize("text", ["p99<250ms", "p99.9<1s", "errors<0.1%", "mean<50ms", "max<2s"])
+def test_every_kind_of_objective_is_judged_whatever_was_answered(text: str) -> None:
+    objective = [gates.parse(text)]
+    for lost in (False, True):
+        measured = requests(450, 6)
+        if lost:
+            measured.done_s[:] = np.nan
+        figures = judge_exact(measured, 450, 6, objective, Queue(0.002, 500.0))
+        assert figures.held != lost
+        json.dumps(figures.to_json(), allow_nan=False)
+        judge_steps([figures.answer, Step(200, True)], step.climb_plan(500.0, 0.248))
+
+
+def test_a_budget_too_short_for_any_step_is_refused_with_the_least_one() -> None:
+    line = [sys.executable, "-m", "headwind", "capacity", "--url", "http://127.0.0.1:1/", "--budget", "10s"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"give --budget {step.least_budget_s(capacity.DEFAULT_CONNECTIONS)}s or more" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_wide_interval_is_told_by_its_ends() -> None:
+    state, figures = searched(480)
+    built = document(replace(state, low_per_s=5.0, estimate_per_s=9.0, high_per_s=14.0), figures)
+    assert "breaks between 5/s and 14/s of Poisson arrivals (90 %), likeliest near 9/s" in built["answer"]
+    assert "too few requests over the limit to tell" in built["answer"]
 
 
 @pytest.mark.parametrize("text", ["rps>1000", "late<1%", "requests>=5", "p99>1ms"])

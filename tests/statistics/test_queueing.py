@@ -15,6 +15,7 @@ from headwind.statistics.queueing import (
     mean_sojourn_s,
     waiting_tail,
 )
+from headwind.statistics.reflected import seen
 from headwind.statistics.trend import in_flight, trend
 
 SERVICE_S = 0.002
@@ -135,3 +136,19 @@ def test_more_answers_narrow_the_interval() -> None:
     _, low, high = posterior(steps, plan)
     _, low_more, high_more = posterior([*steps, Step(490, True), Step(510, False), Step(500, True)], plan)
     assert high_more / low_more < high / low
+
+
+@pytest.mark.parametrize("push", [-4.0, 1.0, 4.0, 20.0])
+def test_a_reflected_motion_shows_what_a_short_look_at_a_queue_shows(push: float) -> None:
+    generator, length_s = np.random.default_rng(6), 30.0
+    rate = (1 - push * np.sqrt(SERVICE_S / length_s)) / SERVICE_S
+    logs = []
+    for _ in range(150):
+        # Arrivals of free number; a schedule holds it, which makes a step steadier than this.
+        offered = generator.poisson(rate * length_s) / length_s
+        due, done = serial_queue(offered, SERVICE_S, length_s, generator)
+        waits = (done - due - SERVICE_S)[due >= 0.2 * length_s]
+        logs.append(np.log(np.quantile(waits, 0.99) / np.sqrt(SERVICE_S * length_s)))
+    mean, deviation = seen(99, np.array([push]), 0.2)
+    assert mean[0] == pytest.approx(np.mean(logs), abs=0.12)
+    assert deviation[0] == pytest.approx(np.std(logs), rel=0.35)
