@@ -61,20 +61,22 @@ def _told(
     }
 
 
-def overload(seconds: float) -> tuple[list[dict[str, object]], dict[str, bool]]:
-    """A model of about 1,000 flights per second, offered its capacity, five times that, and half of it again."""
+def overload(seconds: float, others: float = 4) -> tuple[list[dict[str, object]], dict[str, bool]]:
+    """A model of about 1,000 flights per second, offered its capacity for `others` seconds, five times that for
+    `seconds`, and half of it again for `others`."""
     rows = []
     with running(gunicorn("slow model", SLOW_APP)) as port, quiet_machine():
-        rows.append(_told("capacity", asyncio.run(offer(port, bodies(), CAPACITY_PER_S, 5, 100)), 5))
+        rows.append(
+            _told("capacity", asyncio.run(offer(port, bodies(), CAPACITY_PER_S, others, 100)), others)
+        )
         # Whatever the first overload allocates is there before the memory is watched.
-        asyncio.run(offer(port, bodies(), 5 * CAPACITY_PER_S, 2, 600))
+        asyncio.run(offer(port, bodies(), 5 * CAPACITY_PER_S, others / 2, 600))
         before = _rss_bytes(port)
         outcomes = asyncio.run(offer(port, bodies(), 5 * CAPACITY_PER_S, seconds, 600))
         growth = round(_rss_bytes(port) / before - 1, 4)
         rows.append(_told("5 x capacity", outcomes, seconds, growth))
-        rows.append(
-            _told("half, afterwards", asyncio.run(offer(port, bodies(), CAPACITY_PER_S / 2, 3, 100)), 3)
-        )
+        half = asyncio.run(offer(port, bodies(), CAPACITY_PER_S / 2, others, 100))
+        rows.append(_told("half, afterwards", half, others))
     bars = {
         # The peak is what the model can do: no measured one can be higher.
         "goodput at 5 x capacity at least 90 % of its peak, 1,000/s": float(str(rows[1]["answered 200/s"]))

@@ -35,8 +35,8 @@ class Echo:
         return [row[4] for row in rows]
 
 
-async def batcher(model: Echo, **settings: object) -> Batcher:
-    made = Batcher(model, Settings(**settings), Metrics(1))  # type: ignore[arg-type]
+async def batcher(model: Echo, metrics: Metrics | None = None, **settings: object) -> Batcher:
+    made = Batcher(model, Settings(**settings), metrics or Metrics(1))  # type: ignore[arg-type]
     await made.start()
     model.calls.clear()
     return made
@@ -190,7 +190,8 @@ async def test_a_batch_that_is_full_waits_for_no_more_company() -> None:
 
 async def test_deadlines_are_kept_while_a_call_runs() -> None:
     model = Echo(row_s=0.004)
-    one = await batcher(model, deadline_ms=150, max_wait_ms=1000)
+    metrics = Metrics(1)
+    one = await batcher(model, metrics, deadline_ms=150, max_wait_ms=1000)
     model.row_s = 0.5
     begun = time.perf_counter()
     inside = [one.submit(row(number)) for number in range(2)]
@@ -199,6 +200,7 @@ async def test_deadlines_are_kept_while_a_call_runs() -> None:
     outcomes = await asyncio.gather(*inside, *behind, return_exceptions=True)
     assert time.perf_counter() - begun < 0.8
     assert all(isinstance(outcome, Overloaded) for outcome in outcomes)
+    assert b"flight_delay_expired_total 4.0" in metrics.text()
     model.row_s = 0.0
     assert one.depth() == 0
     await asyncio.sleep(1)

@@ -126,15 +126,18 @@ def test_queue_mode_answers_as_the_model_does_survives_redis_and_says_when_nobod
     tmp_path: Path, redis: Redis, model_worker: Start
 ) -> None:
     with serving(
-        tmp_path, SERVING="queue", REDIS_URL=redis.url, DEADLINE_MS="1000", wait="/health"
+        tmp_path, SERVING="queue", REDIS_URL=redis.url, DEADLINE_MS="4000", wait="/health"
     ) as server:
-        time.sleep(1)
-        assert server.predict() == (503, {"detail": "No model worker is running; start one."})
+        limit = time.monotonic() + 20
+        while (refusal := server.predict()) == (503, {"detail": "The queue is not connected yet."}):
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        assert refusal == (503, {"detail": "No model worker is running; start one."})
         assert server.ask("GET", "/ready")[0] == 503
         begun = time.monotonic()
         refused = server.ask("POST", "/v1/predictions", b"[" + BODY + b"]")
         assert (refused[0], refused[1]["retry-after"]) == (503, "1")
-        assert time.monotonic() - begun < 0.5, "refused at once, not at its deadline"
+        assert time.monotonic() - begun < 2, "refused at once, not at its deadline"
         worker = model_worker()
         eventually(server, 200)
         model = load_model(ARTIFACT)
@@ -157,7 +160,7 @@ def test_queue_mode_answers_as_the_model_does_survives_redis_and_says_when_nobod
         redis.end()
         begun = time.monotonic()
         status, headers, body = server.ask("POST", PREDICT, BODY)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 2, "nobody waits for the deadline"
         assert (status, headers["retry-after"]) == (503, "1")
         assert b"queue is away" in body
         assert server.ask("GET", "/ready")[0] == 503
@@ -228,7 +231,7 @@ def test_work_that_nobody_takes_is_503_at_its_deadline(
         victim.kill()
         begun = time.monotonic()
         assert server.predict()[0] == 503
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 2.5, "the alive key alone would hold for 3"
 
 
 @pytest.mark.parametrize(

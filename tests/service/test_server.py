@@ -129,7 +129,7 @@ def test_an_idle_connection_is_closed_after_keepalive(server: Server) -> None:
         read_response(connection)
         begun = time.monotonic()
         assert connection.recv(1) == b""
-        assert 1 < time.monotonic() - begun < 4
+        assert 1 < time.monotonic() - begun < 8
 
 
 def test_empty_lines_do_not_keep_an_idle_connection_open(server: Server) -> None:
@@ -158,7 +158,7 @@ def test_a_client_that_does_not_finish_its_request_is_cut_off(server: Server, se
         begun = time.monotonic()
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(1) == b""
-        assert 0.9 < time.monotonic() - begun < 4
+        assert 0.9 < time.monotonic() - begun < 8, "the default is 10"
 
 
 def drip(connection: socket.socket, limit_s: float, drop: bytes = b" ") -> None:
@@ -173,8 +173,34 @@ def test_a_client_that_drips_its_body_is_cut_off_in_time(server: Server) -> None
     with connected(server) as connection:
         connection.sendall(request()[:-20])
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            drip(connection, 8)
-    assert time.monotonic() - begun < 4
+            drip(connection, 10)
+    assert time.monotonic() - begun < 8
+
+
+def test_a_client_that_takes_nothing_of_its_answers_is_cut_off(server: Server) -> None:
+    asked, begun = 1000, time.monotonic()
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * asked)
+        port = connection.getsockname()[1]
+        for accepted_first in (True, False):
+            while holds(server, port) != accepted_first:
+                assert time.monotonic() - begun < 10, "not accepted, or still open"
+                time.sleep(0.1)
+        # What the kernel had taken over before still comes.
+        taken = 0
+        with contextlib.suppress(ConnectionError):
+            while data := connection.recv(1 << 20):
+                taken += data.count(b"HTTP/1.1 200 ")
+    assert 0 < taken < asked
+
+
+def holds(server: Server, port: int) -> bool:
+    """Whether a worker has a connection from that port of ours."""
+    every = [one for pid in server.workers() for one in psutil.Process(pid).net_connections("tcp")]
+    return any(one.raddr and one.raddr.port == port for one in every)
 
 
 @pytest.fixture(scope="module", params=["on", "off"])
@@ -261,10 +287,13 @@ def test_a_reload_takes_a_new_model_and_refuses_a_broken_one(tmp_path: Path) -> 
 
     with serving(tmp_path, MODEL_PATH=str(path)) as server:
         first = served_model(server)
+        assert server.predict()[0] == 200
+        counted = server.metrics()['flight_delay_requests_total{status="200"}']
         path.write_bytes(b"broken")
         reload_and_wait(server)
         assert served_model(server) == first
         assert "is broken or of another kind" in server.log.read_text()
+        assert server.metrics()['flight_delay_requests_total{status="200"}'] > counted, "not begun again"
         model = load_model(ARTIFACT)
         path.write_bytes(pack(model._booster, replace(model.description, threshold_bp=1)))
         reload_and_wait(server)
@@ -276,7 +305,8 @@ def test_a_reload_takes_a_new_model_and_refuses_a_broken_one(tmp_path: Path) -> 
 def test_over_capacity_is_503_with_retry_after_at_once_and_a_stop_answers_what_was_accepted(
     tmp_path: Path,
 ) -> None:
-    with serving(tmp_path, SLOW_APP, MAX_WAIT_MS="100") as server, contextlib.ExitStack() as stack:
+    settings = {"MAX_WAIT_MS": "100", "ACCESS_LOG": "all"}
+    with serving(tmp_path, SLOW_APP, **settings) as server, contextlib.ExitStack() as stack:
         connections = [stack.enter_context(connected(server)) for _ in range(300)]
         for connection in connections:
             connection.sendall(request())
@@ -287,13 +317,26 @@ def test_over_capacity_is_503_with_retry_after_at_once_and_a_stop_answers_what_w
         assert {answer[9:12] for answer in answers} == {b"200", b"503"}
         assert server.metrics()['flight_delay_requests_total{status="503"}'] == len(refused)
 
-        waiting = connections[:30]
+        waiting = connections[:20]
+        before = accepted(server)
         for connection in waiting:
             connection.sendall(request())
-        time.sleep(0.01)
+        wait_until_accepted(server, before + 20)
         server.process.terminate()
-        assert [read_response(connection)[9:12] for connection in waiting] == [b"200"] * 30
+        assert [read_response(connection)[9:12] for connection in waiting] == [b"200"] * 20
         assert server.process.wait(20) == 0
+
+
+def accepted(server: Server) -> int:
+    """How many requests the server's log says it accepted; it needs ACCESS_LOG=all."""
+    return server.log.read_bytes().count(b'{"event":"accepted"')
+
+
+def wait_until_accepted(server: Server, count: int) -> None:
+    limit = time.monotonic() + 10
+    while accepted(server) < count:
+        assert time.monotonic() < limit, "not accepted"
+        time.sleep(0.001)
 
 
 def lives(pid: int) -> bool:
@@ -316,16 +359,21 @@ def ends_within(pids: list[int], limit_s: float) -> bool:
 def test_an_interrupted_master_stops_at_once_with_idle_connections_open_and_answers_what_was_accepted(
     tmp_path: Path,
 ) -> None:
-    with serving(tmp_path, SLOW_APP) as server, connected(server) as idle, connected(server) as busy:
+    with (
+        serving(tmp_path, SLOW_APP, ACCESS_LOG="all") as server,
+        connected(server) as idle,
+        connected(server) as busy,
+    ):
         idle.sendall(request())
         read_response(idle)
         many = b"[" + b",".join([BODY] * 200) + b"]"
+        before = accepted(server)
         busy.sendall(request(many, "/v1/predictions"))
-        time.sleep(0.1)
+        wait_until_accepted(server, before + 1)
         server.process.send_signal(signal.SIGINT)
         assert read_response(busy)[9:12] == b"200"
         assert idle.recv(1) == b""
-        assert server.process.wait(5) == 0
+        assert server.process.wait(15) == 0, "the grace period would be 30"
 
 
 def test_workers_whose_master_was_killed_stop_by_themselves(tmp_path: Path) -> None:
