@@ -46,7 +46,7 @@ _THREADS = re.compile(r"(\S+) qps with ([0-9]{1,9}) thread")
 _ENDED = re.compile(r" (\S+) : ([0-9]{1,18}) calls\. qps=([0-9.e+\-]+)")
 _TIMES = re.compile(r" count ([0-9]{1,18}) avg (\S+) \+/- (\S+) min (\S+) max (\S+) sum (\S+)")
 _DONE = re.compile(r" ([0-9]{1,18}) calls \([^)]{0,80}\) [0-9.e+\-]+ ms avg, ([0-9.e+]+) qps")
-_RECEIVED = re.compile(r" [0-9]+, received: ([0-9]{1,18})(?=\s|\\|$)")
+_RECEIVED = re.compile(r" [0-9]+, received: ([0-9]{1,18})(?=\s|\\)")
 _OUTCOME = re.compile(r"(\S.*?) : ([0-9]{1,18})(?=\s|\\|$)")  # of TCP, UDP and gRPC, whose codes are words
 _GOOD = frozenset({"OK", "SERVING"})
 _GRPC = frozenset(

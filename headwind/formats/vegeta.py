@@ -156,17 +156,17 @@ def _row(field: Field, text: str) -> dict[str, str]:
     rest = match[2].strip()
     if rest.endswith(",") and not field.cut:
         rest += " " + next(following(text, field), "").strip()  # wrapped by an editor
-    values = _values(rest, len(names))
+    values = _values(rest, len(names), cut=field.cut)
     # A number at the very end of a cut text may lack digits; a unit or a % sign shows that it is whole.
     if field.cut and values and not values[-1].endswith(("s", "%")):
         values.pop()
     return {name: value for name, value in zip(names, values, strict=False) if value}
 
 
-def _values(row: str, most: int) -> list[str]:
+def _values(row: str, most: int, *, cut: bool) -> list[str]:
     """The values of a row, which has at most so many; people put commas between thousands."""
     values = row.split(",")
-    if len(values) > most:
+    if len(values) > most or cut:
         values = [
             value.replace(",", "") if _THOUSANDS.fullmatch(value) else value
             for value in re.split(r",[ \t]+", row)

@@ -97,6 +97,11 @@ def test_the_last_line_has_the_rate_where_the_one_of_the_end_was_left_out() -> N
     assert (run.requests, run.requests_per_s, run.duration_s, run.complete) == (10, 487.8, None, True)
 
 
+def test_bytes_that_touch_the_end_of_the_text_may_lack_digits() -> None:
+    run = only_run(_TCP[: _TCP.index("72\n") + 1], "fortio")
+    assert run.bytes_read is None
+
+
 def test_grpc_has_words_for_codes() -> None:
     text = _TCP[: _TCP.index("Sockets")] + (
         "Jitter: false\nHealth SERVING : 7\nHealth ERROR : 2\nHealth NOT_SERVING : 1\n"

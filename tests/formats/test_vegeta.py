@@ -146,3 +146,10 @@ def test_durations_as_go_prints_them(text: str, seconds: float) -> None:
 def test_commas_between_thousands_never_give_the_first_group_alone(row: str, size: int | None) -> None:
     run = only_run(REPORT.replace("929228, 154.87", row), "vegeta")
     assert (run.bytes_read, run.requests) == (size, 6000)
+
+
+def test_a_row_cut_behind_a_comma_of_its_thousands_says_nothing() -> None:
+    text = REPORT.replace("929228, 154.87", "1,581,378, 8,785.43")
+    for end in range(text.index("1,581") + 1, text.index("8,785")):
+        run = only_run(text[:end], "vegeta")
+        assert run.bytes_read in (None, 1_581_378)
