@@ -95,7 +95,7 @@ def _says_anything(run: Run) -> bool:
     """Whether a run has a figure of its load: the schema of a document and a page about it have its words alone."""
     figures = (
         *(run.requests, run.requests_per_s, run.duration_s, run.planned_duration_s),
-        *(run.latency, run.status_codes, run.timeline),
+        *(run.latency, run.status_codes, run.timeline, run.bytes_read),
     )
     told = any(figure is not None and figure != Latency() for figure in figures)
     return told or run.errors != Errors() or bool(run.endpoints)

@@ -14,6 +14,7 @@ from headwind.formats.boxes import BOTTOM, MIDDLE, SIDE, drawn
 from headwind.formats.causes import bad_status, status_codes
 from headwind.formats.documents import Document, amount, documents, entire, mapping, string, whole
 from headwind.formats.fields import Field, first, following, labels, read_blocks
+from headwind.formats.javascript import as_json
 from headwind.formats.text import safe_url
 from headwind.histogram import percentile_key
 from headwind.run import Errors, Latency, Run
@@ -42,6 +43,7 @@ _START = re.compile(r"(?:([0-9.]+)s|[0-9]+ requests) test @ (\S+)")
 _NON_2XX = re.compile(r" ([0-9]{1,18}) non 2xx responses")
 _TOTAL = re.compile(r" ([0-9.]+)s, (\S+) ([kMGTP]?B) read")
 _TIMEOUTS = re.compile(r"\(([0-9]{1,15})(k?) timeouts\)")
+_PRINTED = re.compile(r"^[ \t]*pipelining: [0-9]{1,6},$", re.M)  # a result that a script gave to console.log
 _KEY = re.compile(r"p([0-9]+(?:_[0-9]+)?)")
 _OLD_CELL = re.compile(
     r"NaN|[0-9][0-9.,]*(?: [kMGTP]?B)?"
@@ -57,13 +59,17 @@ def recognises(text: str) -> bool:
         re.search(r"Latency(?: \(ms\))?\s+(?:\u2502|\\u2502)", text) is not None
         or "Req/Bytes counts sampled" in text
         or re.search(r"Stat\s+Avg\s+Stdev\s+Max\s*\nLatency \(ms\)", text) is not None
+        or _PRINTED.search(text) is not None
         or ('"p97_5' in text.replace("\\", "") or '"pipelining"' in text.replace("\\", ""))
     )
 
 
 def read(text: str, source: str) -> list[Run]:
     """The runs of autocannon in the text, tables and JSON."""
-    found = [_from_json(document) for document in documents(text, _is_result)]
+    results = documents(text, _is_result)
+    if not results and _PRINTED.search(text):
+        results = documents(as_json(text), _is_result)
+    found = [_from_json(document) for document in results]
     if "Latency" in text:
         found += read_blocks(drawn(text), _LABELS, _from_text, gap=40)
     return sorted(found, key=lambda run: run.lines or (0, 0))

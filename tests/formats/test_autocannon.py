@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from headwind.formats import read_text
 from headwind.run import Errors
-from tests.formats.tool_text import codes, fixture, only_run
+from tests.formats.tool_text import codes, contradictions, fixture, only_run
 
 
 def test_a_table_with_rounded_requests() -> None:
@@ -150,3 +151,55 @@ def test_percentiles_of_the_tables_without_boxes(version: str) -> None:
     cut = only_run(text[: text.index("99.999")], "autocannon")
     assert cut.latency is not None
     assert cut.latency.percentiles_s == {}
+
+
+_PRINTED = """{
+  title: undefined,
+  url: 'http://127.0.0.1:3000',
+  connections: 25,
+  pipelining: 1,
+  workers: undefined,
+  duration: 160.13,
+  start: 2023-10-31T22:00:53.600Z,
+  errors: 216,
+  timeouts: 216,
+  non2xx: 3,
+  '2xx': 719,
+  '4xx': 1,
+  '5xx': 2,
+  statusCodeStats: { '200': { count: 719 }, '404': { count: 1 }, '503': { count: 2 } },
+  latency: {
+    average: 2489.13,
+    stddev: 2073.29,
+    min: 321,
+    max: 9849,
+    p50: 1621,
+    p97_5: 9000
+  },
+  requests: { average: 4.5, total: 722, sent: 960 },
+  throughput: { average: 1000, total: 160000 }
+}
+"""
+
+
+def test_a_result_that_a_script_logged() -> None:
+    run = only_run("Result: " + _PRINTED, "autocannon")
+    assert (run.url, run.requests, run.requests_per_s, run.duration_s) == (
+        "http://127.0.0.1:3000",
+        722,
+        4.5,
+        160.13,
+    )
+    assert run.errors == Errors(0, 0, 0, 216, 3)
+    assert run.status_codes == {"200": 719, "404": 1, "503": 2}
+    assert run.latency is not None
+    assert run.latency.percentiles_s == {"50": 1.621, "97.5": 9.0}
+    assert run.started_at == "2023-10-31T22:00:53.600Z"
+
+
+def test_a_logged_result_that_is_cut_says_no_more_than_is_there() -> None:
+    whole = only_run(_PRINTED, "autocannon")
+    for end in range(len(_PRINTED)):
+        for run in read_text(_PRINTED[:end], "test"):
+            assert run.tool == "autocannon"
+            assert contradictions(run, whole) == []
