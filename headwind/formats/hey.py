@@ -43,7 +43,7 @@ def _from_text(block: summary.Block, text: str) -> Run | None:
     errors, unknown = Errors(), 0
     if outcome.messages is not None:
         errors, unknown = errors_of(outcome.messages, outcome.status)
-    data = first(block, "data")
+    data = first(block, "data") or first(block, "data_of_boom")
     run = Run(
         tool="hey",
         lines=(block[0].line, outcome.last_line),

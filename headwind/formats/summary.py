@@ -22,6 +22,7 @@ _LABELS = labels(
         "average": r"Average:",
         "rate": r"Requests/sec:",
         "data": r"Total data:",
+        "data_of_boom": r"Total Data Received:",
         "size": r"Size/request:",
         "per_second": r"Size/sec:",
         "note": r"Note:\s+Distributions are for first",

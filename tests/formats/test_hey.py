@@ -96,9 +96,10 @@ def test_an_error_that_fits_no_kind_says_so() -> None:
 def test_boom_ends_its_times_like_sentences() -> None:
     text = (
         "Summary:\n  Total:\t2.0000 secs.\n  Slowest:\t0.0500 secs.\n  Fastest:\t0.0010 secs.\n"
-        "  Average:\t0.0200 secs.\n  Requests/sec:\t50.0000\n\nStatus code distribution:\n  [200]\t100 responses\n\n"
+        "  Average:\t0.0200 secs.\n  Requests/sec:\t50.0000\n  Total Data Received:\t4200 bytes.\n"
+        "  Response Size per Request:\t42 bytes.\n\nStatus code distribution:\n  [200]\t100 responses\n\n"
     )
     run = only_run(text, "hey")
-    assert (run.requests, run.duration_s, run.requests_per_s) == (100, 2.0, 50.0)
+    assert (run.requests, run.duration_s, run.requests_per_s, run.bytes_read) == (100, 2.0, 50.0, 4200)
     assert run.latency is not None
     assert (run.latency.mean_s, run.latency.max_s) == (0.02, 0.05)
