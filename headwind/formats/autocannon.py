@@ -287,8 +287,11 @@ def _time(cell: str) -> float | None:
 
 
 def _local_number(cell: str) -> float | None:
-    """A number as JavaScript's toLocaleString writes it: at most two decimals, thousands apart by , . or space."""
-    match = re.fullmatch(r"([0-9]{1,3}(?:[,. '\u2019][0-9]{3})+|[0-9]+)(?:[.,]([0-9]{1,2}))?", cell)
+    """A number as JavaScript's toLocaleString writes it: at most two decimals, thousands apart by , . or space (in
+    India, after the last three digits, hundreds)."""
+    match = re.fullmatch(
+        r"([0-9]{1,3}(?:[,. '\u2019][0-9]{2,3}){0,6}[,. '\u2019][0-9]{3}|[0-9]+)(?:[.,]([0-9]{1,2}))?", cell
+    )
     if match is None:
         return amount(cell)
     return float(re.sub(r"[^0-9]", "", match[1]) + "." + (match[2] or "0"))
