@@ -13,6 +13,7 @@ from headwind.errors import UnreadableError, UsageError
 from headwind.formats import registry, wrk
 from headwind.formats.bare import bare
 from headwind.formats.exact import attach_all, attach_exact
+from headwind.formats.repeats import without_repeats
 from headwind.formats.sound import sound
 from headwind.formats.source import (
     DOCUMENT,
@@ -88,7 +89,9 @@ def _told_by(name: str, text: str, source: str, *, asked: bool) -> list[Run]:
     if not asked and not module.recognises(text):
         return []
     runs = module.read(text, source)
-    return runs if name == "wrk" else [sound(run) for run in runs if _says_anything(run)]
+    if name in _AS_IT_IS:
+        return runs if name == "wrk" else [sound(run) for run in runs if _says_anything(run)]
+    return without_repeats(sound(run) for run in runs if _says_anything(run))
 
 
 def _says_anything(run: Run) -> bool:

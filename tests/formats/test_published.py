@@ -232,3 +232,26 @@ def test_h2loads_newer_row_without_its_heading_keeps_its_columns_apart() -> None
     assert latency is not None
     assert (latency.mean_s, latency.stdev_s, latency.max_s) == (11e-6, 3e-6, 461e-6)
     assert latency.percentiles_s == {"50": 10e-6, "95": 15e-6, "99": 20e-6}
+
+
+_H2LOAD = (
+    "finished in 2.31ms, 432.53 req/s, 21.54KB/s\n"
+    "requests: 1 total, 1 started, 1 done, 1 succeeded, 0 failed, 0 errored, 0 timeout\n"
+    "status codes: 1 2xx, 0 3xx, 0 4xx, 0 5xx\ntraffic: 51B (51) total, 6B (6) headers, 18B (18) data\n"
+)
+
+
+def test_a_part_of_a_report_below_it_is_no_run_of_its_own() -> None:
+    below = "\nwhich says that it was done:\n" + "\n".join(_H2LOAD.split("\n")[:2]) + "\n"
+    assert len(read_text(_H2LOAD + below, "test")) == 1
+    assert len(read_text(_H2LOAD + below.replace("2.31ms", "2.33ms"), "test")) == 2
+    assert len(read_text(_H2LOAD + "\n" + _H2LOAD, "test")) == 2
+
+
+def test_a_count_at_the_same_planned_rate_is_another_test() -> None:
+    whole = (
+        "Requests      [total, rate, throughput]  6000, 100.02, 99.71\n"
+        "Duration      [total, attack, wait]      1m0.001s, 59.992s, 9ms\n"
+        "Status Codes  [code:count]               200:6000\nError Set:\n\n"
+    )
+    assert len(read_text(whole + "second test:\n" + whole.split("\n")[0] + "\n", "test")) == 2
