@@ -18,7 +18,7 @@ _MOST_COMPARED = 20
 def without_repeats(runs: Iterable[Run]) -> list[Run]:
     """The runs of one tool without those that say a part of what a run before them says, and nothing else.
 
-    One that says all of it is kept: a report that was pasted twice may be two.
+    One that says all of it is kept: a report that was pasted twice may be two. So is a history: it is nobody's excerpt.
     """
     kept: list[Run] = []
     known: dict[float, list[dict[str, Any]]] = defaultdict(list)
@@ -26,7 +26,7 @@ def without_repeats(runs: Iterable[Run]) -> list[Run]:
         own = _figures(run)
         measured = [own[name] for name in (*_MEASURED, "latency.mean_s", "latency.max_s") if own.get(name)]
         certain = len(measured) >= _LEAST_EQUAL and ("duration_s" in own or "latency.mean_s" in own)
-        among = known[measured[0]][-_MOST_COMPARED:] if certain else []
+        among = known[measured[0]][-_MOST_COMPARED:] if certain and run.timeline is None else []
         if any(own.items() < other.items() for other in among):
             continue
         kept.append(run)
