@@ -30,6 +30,7 @@ _LABELS = labels(
         "crossed_1252": r"\u00e2\u0153\u2014 '(?=[^'\n]{1,200}' )",
         "running": r"running \((?=[0-9hms.]{2,20}\), )",
         "stopped": r"level=error msg=\"test run was aborted",
+        "stopped_on_terminal": r"ERRO\[[0-9]{4,9}\] test run was aborted",
         "metric": r"\.\.\.:(?=\s)",
         "early": r"(?<=[a-z]):(?= avg=[0-9][^\s,]{0,20}, m[a-z]{2}=)",
         "early_count": r"(?<=http_reqs):(?= [0-9]{1,15}[ \t]*[\n\x0b])",
@@ -131,7 +132,7 @@ def _take(item: Field, state: _State) -> None:
         _enter(item, state)
     elif item.name == "running":
         state.summary.duration_s = duration(item.rest.split(")")[0])
-    elif item.name == "stopped":
+    elif item.name.startswith("stopped"):
         state.summary.interrupted = True
     elif item.name.startswith("crossed"):
         state.summary.crossed.append(item.rest.split("'")[0])

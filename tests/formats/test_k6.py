@@ -181,3 +181,9 @@ def test_a_rate_in_brackets() -> None:
     assert (run.requests, run.requests_per_s) == (110, 11)
     assert run.latency is not None
     assert run.latency.percentiles_s["95"] == 0.04675
+
+
+def test_a_test_that_was_stopped_says_so_on_a_terminal_too() -> None:
+    end = "\nERRO[0005] test run was aborted because k6 received a 'interrupt' signal\n"
+    assert only_run(fixture("k6/console-v1.txt") + end, "k6").interrupted
+    assert not only_run(fixture("k6/console-v1.txt"), "k6").interrupted
