@@ -108,15 +108,21 @@ def simulated_search(
 
 
 def serial_queue(
-    rate_per_s: float, service_s: float, duration_s: float, generator: np.random.Generator
+    rate_per_s: float,
+    service_s: float,
+    duration_s: float,
+    generator: np.random.Generator,
+    *,
+    exponential: bool = False,
 ) -> tuple[Floats, Floats]:
-    """Due and done times at one serial server with constant service, from an empty start.
+    """Due and done times at one serial server with constant or exponential service, from an empty start.
 
     Poisson arrivals of known number, as wrk/arrivals.lua makes them.
     """
     due = np.sort(generator.uniform(0, duration_s, round(rate_per_s * duration_s)))
-    served = np.arange(len(due)) * service_s
-    return due, np.maximum.accumulate(due - served) + served + service_s
+    spent = generator.exponential(service_s, len(due)) if exponential else np.full(len(due), service_s)
+    served = np.cumsum(spent)
+    return due, np.maximum.accumulate(due - served + spent) + served
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,7 @@ def simulated_capacity(
     generator: np.random.Generator,
     *,
     percent: float = 99,
+    exponential: bool = False,
     budget_s: float = CAPACITY_BUDGET_S,
 ) -> Found:
     """A search for the capacity for a percentile < limit at a serial server, by the very functions of the command."""
@@ -145,7 +152,7 @@ def simulated_capacity(
     spent = LADDER_S
 
     def step(rate: float, length_s: int) -> StepFigures:
-        due, done = serial_queue(rate, service_s, length_s, generator)
+        due, done = serial_queue(rate, service_s, length_s, generator, exponential=exponential)
         done = np.where(done > length_s + STEP_PATIENCE_S, np.nan, done)
         zeros = np.zeros(len(due), np.int16)
         requests = Requests(due, due - 1e-3, due, done, zeros + 200, zeros)

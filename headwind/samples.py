@@ -28,7 +28,7 @@ class ProcessSample:
     """Counters of one process. `cpu_s` and `thread_cpu_s` count since the process began."""
 
     pid: int
-    role: str  # "server" or "generator"
+    role: str  # "server", "proxy" (the nginx that Headwind puts before replicas) or "generator"
     name: str
     cpu_s: float
     rss_bytes: int

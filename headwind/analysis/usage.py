@@ -40,7 +40,7 @@ class Usage:
     processes: tuple[ProcessUsage, ...]
 
     def role(self, role: str) -> list[ProcessUsage]:
-        """The processes of one role ("server" or "generator"), the busiest first."""
+        """The processes of one role ("server", "proxy" or "generator"), the busiest first."""
         return sorted((one for one in self.processes if one.role == role), key=lambda one: -one.cores)
 
     @property

@@ -32,7 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="an environment variable of the server, and {NAME} in the command",
     )
     varied.add_argument(
-        "--replicas", type=int, nargs="+", metavar="N", help="of --command, behind a native nginx"
+        "--replicas",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="of --command, behind a native nginx; for {replicas} where it starts them all, as docker compose does",
     )
     varied.add_argument(
         "--against",

@@ -194,7 +194,7 @@ def _traffic(options: argparse.Namespace) -> tuple[Traffic, ...]:
         for file in (row.script, row.bodies):
             if file is not None and not file.is_file():
                 raise UsageError(f"{file} is no file; give the path of a wrk script or of request bodies.")
-    folder = options.reports / ".bodies"
+    folder = None if getattr(options, "dry_run", False) else options.reports / ".bodies"
     return tuple(replace(row, bodies=as_lines(row.bodies, folder) if row.bodies else None) for row in rows)
 
 

@@ -55,7 +55,7 @@ def execute(options: argparse.Namespace) -> int:
         raise UsageError(f"--shorten {options.shorten:g} would lengthen the pattern; give 1 or more.")
     servers = _servers(options, base)
     into = folder.create(options.reports, options.label) if not options.dry_run else Path()
-    patterns = _patterns(options, base, into / "bodies")
+    patterns = _patterns(options, base, None if options.dry_run else into / "bodies")
     if options.dry_run:
         _describe(patterns)
         return Exit.DONE
@@ -103,7 +103,7 @@ def _servers(options: argparse.Namespace, base: Plan) -> tuple[Configuration, ..
     return axis_of(against=options.against, base=base).configurations
 
 
-def _patterns(options: argparse.Namespace, base: Plan, bodies: Path) -> list[Profile]:
+def _patterns(options: argparse.Namespace, base: Plan, bodies: Path | None) -> list[Profile]:
     """The patterns asked for, with the command line's objectives beside their own.
 
     Raises UsageError for options that a profile's own lines stand for.
@@ -120,7 +120,7 @@ def _patterns(options: argparse.Namespace, base: Plan, bodies: Path) -> list[Pro
     return [replace(one, objectives=(*one.objectives, *objectives)) for one in found]
 
 
-def _pattern(path: Path, base: Plan, bodies: Path, shorten: float) -> Profile:
+def _pattern(path: Path, base: Plan, bodies: Path | None, shorten: float) -> Profile:
     flights = generator.lua_folder() / "flights.jsonl"
     made = profile.read(path, flights=flights, into=bodies)
     if not made.endpoints:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 Floats = NDArray[np.float64]
@@ -50,6 +50,21 @@ class Fit:
         spread = cov[..., first, first] + cov[..., second, second] - 2 * cov[..., first, second]
         error = np.sqrt(np.maximum(self.variance[..., None] * spread, 0.0))
         return self.effects[..., first] - self.effects[..., second], error
+
+
+def checked(logs: ArrayLike, configurations: int) -> Floats:
+    """The logs as an array (..., blocks, K). Raises ValueError for another shape, and for infinities."""
+    array = np.asarray(logs, float)
+    if array.ndim < 2 or array.shape[-1] != configurations:
+        raise ValueError(
+            f"logs are an array (..., blocks, {configurations}), a column a configuration, not {array.shape}"
+        )
+    if np.isinf(array).any():
+        raise ValueError(
+            "a log is infinite: a rate of 0 has none; give NaN for a trial that is missing, and half an answer in its "
+            "time for one that answered nothing"
+        )
+    return array
 
 
 def fit(logs: Floats, *, set_aside_level: float = SET_ASIDE_LEVEL) -> Fit:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from headwind.statistics.blocks import SET_ASIDE_LEVEL, Floats, fit
+from headwind.statistics.blocks import SET_ASIDE_LEVEL, Floats, checked, fit
 
 DRAWS = 1000
 FIRST_ROUNDS = (
@@ -36,6 +36,10 @@ class SearchPlan:
     doubt: float = 0.01
     leave_below: float = 0.004
 
+    def __post_init__(self) -> None:
+        if self.settings < 2:
+            raise ValueError(f"a search needs two or more settings, not {self.settings}")
+
 
 @dataclass(frozen=True, slots=True)
 class SearchState:
@@ -48,15 +52,19 @@ class SearchState:
     effects: Floats
 
 
-def judge_search(logs: Floats, plan: SearchPlan, generator: np.random.Generator) -> SearchState:
-    """Natural logs (rounds, settings) with NaN where a setting was not in the round -> who leads and who goes on."""
-    rounds = logs.shape[0]
+def judge_search(logs: ArrayLike, plan: SearchPlan, generator: np.random.Generator) -> SearchState:
+    """Natural logs (rounds, settings) with NaN where a setting was not in the round -> who leads and who goes on.
+
+    Raises ValueError for another shape, and for infinities: a rate of 0 has no logarithm.
+    """
+    observed = checked(logs, plan.settings)
+    rounds = observed.shape[0]
     everyone = tuple(range(plan.settings))
     if rounds < FIRST_ROUNDS:
         return SearchState(0, everyone, 1.0, False, np.zeros(plan.settings))
-    now = fit(logs, set_aside_level=SET_ASIDE_LEVEL)
+    now = fit(observed, set_aside_level=SET_ASIDE_LEVEL)
     draws = _posterior(now.effects, now.covariance * now.variance, float(now.degrees), generator)
-    racing: NDArray[np.bool_] = np.isfinite(logs[-1])
+    racing: NDArray[np.bool_] = np.isfinite(observed[-1])
     best = draws.max(-1)
     leader = int(np.where(racing, now.effects, -np.inf).argmax())
     doubt = float((draws[:, leader] < best - np.log1p(plan.margin)).mean())
@@ -68,7 +76,7 @@ def judge_search(logs: Floats, plan: SearchPlan, generator: np.random.Generator)
         )
     )
     sure = doubt <= plan.doubt or len(stay) == 1
-    spent = int(np.isfinite(logs).sum())
+    spent = int(np.isfinite(observed).sum())
     over = sure or spent + len(stay) > plan.trials
     return SearchState(leader, () if over else stay, doubt, sure, now.effects)
 

@@ -18,10 +18,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from headwind.statistics.blocks import SET_ASIDE_LEVEL, Fit, Floats, fit
+from headwind.statistics.blocks import SET_ASIDE_LEVEL, Fit, Floats, checked, fit
 from headwind.statistics.spending import PATHS, Boundary, boundary, null_paths
 
 UNDECIDED, FIRST_HIGHER, SECOND_HIGHER, EQUIVALENT = 0, 1, -1, 2
@@ -50,6 +50,14 @@ class Plan:
     set_aside_level: float = SET_ASIDE_LEVEL
     paths: int = PATHS  # simulated for the critical values
     against_first: bool = False
+
+    def __post_init__(self) -> None:
+        if self.configurations < 2:
+            raise ValueError(f"a comparison needs two or more configurations, not {self.configurations}")
+        if self.blocks < 1 or self.first_look < 1:
+            raise ValueError("a comparison needs at least one block before it is judged")
+        if not 0 < self.alpha < 1 or not self.margin > 0:
+            raise ValueError("alpha lies between 0 and 1, and the margin above 0")
 
     @property
     def pairs(self) -> tuple[Indices, Indices]:
@@ -119,25 +127,28 @@ class Outcome:
     answered: NDArray[np.bool_]
 
 
-def replay(logs: Floats, plan: Plan, *, ended: bool = False) -> Outcome:
+def replay(logs: ArrayLike, plan: Plan, *, ended: bool = False) -> Outcome:
     """Judge (..., blocks, K) natural logs look by look, stopping where the rule says stop.
 
-    `ended`: no further block will come, for a reason that does not know the results (the clock, the user).
+    NaN is a trial that is missing, as in the shorter of unequal columns. `ended`: no further block will come, for a
+    reason that does not know the results (the clock, the user). Raises ValueError for another shape, and for
+    infinities: a rate of 0 has no logarithm.
     """
-    available = min(logs.shape[-2], plan.blocks)
+    observed = checked(logs, plan.configurations)
+    available = min(observed.shape[-2], plan.blocks)
     first = plan.pairs[0]
-    lead = logs.shape[:-2]
+    lead = observed.shape[:-2]
     claims = np.zeros((*lead, len(first)), np.int8)
     running = np.ones(lead, bool)
     stop = np.full(lead, available)
-    state = _state(fit(logs[..., :available, :], set_aside_level=plan.set_aside_level), plan)
+    state = _state(fit(observed[..., :available, :], set_aside_level=plan.set_aside_level), plan)
     state["half_widths"] = np.full(state["estimates"].shape, np.inf)
     looks = [look for look in plan.looks if look <= available]
     critical = critical_values(plan) if looks else None
     for index, look in enumerate(looks):
         assert critical is not None
         kind = "ending" if look == plan.blocks or (ended and look == available) else "going_on"
-        now = fit(logs[..., :look, :], set_aside_level=plan.set_aside_level)
+        now = fit(observed[..., :look, :], set_aside_level=plan.set_aside_level)
         fresh = _state(now, plan)
         fresh["half_widths"] = fresh["errors"] * getattr(critical.interval, kind)[index]
         differ = np.array([getattr(values, kind)[index] for values in critical.differ])

@@ -11,8 +11,9 @@ from headwind.errors import UsageError
 from headwind.stress import folder
 
 
-def as_lines(path: Path, into: Path) -> Path:
-    """The file itself where it has one body per line; a CSV is written as such lines into the folder `into`.
+def as_lines(path: Path, into: Path | None) -> Path:
+    """The file itself where it has one body per line; a CSV is written as such lines into the folder `into`
+    (None: it is only checked, and stands for itself).
 
     Every row of a CSV becomes an object with the header's names; what reads as a JSON number, true, false or null is
     one, all else stays text. Raises UsageError for a CSV without rows, or with a row longer than its header.
@@ -34,6 +35,8 @@ def as_lines(path: Path, into: Path) -> Path:
             raise UsageError(f"{path}, line {reader.line_num}: this is no CSV ({error}).") from None
     if not lines:
         raise UsageError(f"{path} has no rows under its header; give one request body per row.")
+    if into is None:
+        return path
     into.mkdir(parents=True, exist_ok=True)
     text = "\n".join(lines) + "\n"
     # Named by what is in it: files of one name from two folders stay two, and what another run reads is never changed.

@@ -42,7 +42,7 @@ ATTEMPTS = 2
 LATENCY_SHARE_OF_CAPACITY = 0.7
 LATENCY_S = 6
 LATENCY_ROUNDS = 2
-MOST_FINALISTS = 3
+COUNTED_APART = 0.05  # a server counts requests that wrk no longer waited for, and those for its state
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +256,7 @@ class Comparison:
         """The finalists at the same offered rate, below the capacity of each, in alternation while time is left."""
         if judgement.blocks == 0:
             return
-        finalists = finalists_of(judgement)
+        finalists = comparison.finalists_of(judgement)
         figures = comparison.summary(self.journal.kept(), len(self.axis.configurations))
         slowest = min(float(figures[k]["good_per_s"] or 0.0) for k in finalists)
         rate = float(f"{LATENCY_SHARE_OF_CAPACITY * slowest:.2g}")
@@ -322,17 +322,6 @@ def _latency_row(name: str, rate: float, histograms: Sequence[Histogram]) -> dic
     }
 
 
-def finalists_of(judgement: Judgement) -> list[int]:
-    """The leader and what is not proved worse than it, at least two, the best first."""
-    open_ones = [
-        k
-        for k in judgement.order[1:]
-        if (pair := judgement.pair(k, judgement.leader)) is not None and pair.verdict != "worse"
-    ]
-    others = open_ones or list(judgement.order[1:2])
-    return [judgement.leader, *others][:MOST_FINALISTS]
-
-
 def _answered(judgement: Judgement) -> bool:
     if judgement.doubt is not None:
         return not judgement.next_round
@@ -348,8 +337,8 @@ def _row(result: trial.Trial, block: int, position: int, setting: int, attempt: 
     failed = run.errors.status or 0 if run else 0
     seen = usage.of(result.samples, duration_s or None)
     servers = seen.role("server") if seen else []
-    workers = seen.workers if seen else []
-    cores = sum(one.cores for one in workers)
+    spent = [one.cores for one in (*servers, *(seen.role("proxy") if seen else []))]
+    counted, worker_shares = shares_of(result, requests, seen.workers if seen else [])
     rate = requests / duration_s if duration_s else 0.0
     return TrialRow(
         block=block,
@@ -363,12 +352,27 @@ def _row(result: trial.Trial, block: int, position: int, setting: int, attempt: 
         failed=failed,
         duration_s=duration_s,
         good_per_s=(requests - failed) / duration_s if duration_s else 0.0,
-        cpu_s_per_request=sum(one.cores for one in servers) / rate if servers and rate else None,
+        cpu_s_per_request=sum(spent) / rate if servers and rate else None,
         rss_bytes=sum(max(one.rss_bytes) for one in servers) if servers else None,
-        worker_shares=tuple(round(one.cores / cores, 4) for one in workers) if cores > 0 else (),
+        worker_shares=worker_shares,
+        shares_of=counted,
         others_cores=seen.others_cores if seen else None,
         steal_share=seen.steal_share if seen else None,
     )
+
+
+def shares_of(
+    result: trial.Trial, requests: int, workers: Sequence[usage.ProcessUsage]
+) -> tuple[str, tuple[float, ...]]:
+    """Each worker's share, the largest first: of the requests where the server counted them, else of the CPU.
+
+    A server that counts only a part of what was answered (one of several behind a proxy) has not counted.
+    """
+    counted = sorted(result.environment.get("worker_requests") or [], reverse=True)
+    if counted and abs(sum(counted) / max(requests, 1) - 1) <= COUNTED_APART:
+        return "requests", tuple(round(one / sum(counted), 4) for one in counted)
+    cores = sum(one.cores for one in workers)
+    return "CPU", tuple(round(one.cores / cores, 4) for one in workers) if cores > 0 else ()
 
 
 def _verdict_on_trial(result: trial.Trial, row: TrialRow, *, server_known: bool) -> tuple[str | None, bool]:

@@ -21,6 +21,7 @@ FULL_FAMILY_UP_TO = (
 )
 
 MOST_BLOCKS = 24  # planned without being asked; beyond, what is missing is a quieter machine, not patience
+MOST_FINALISTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,18 @@ def summary(kept: Mapping[tuple[int, int], TrialRow], settings: int) -> list[dic
                 "failed": sum(row.failed for row in own),
                 "requests": sum(row.requests for row in own),
                 "worker_shares": list(own[-1].worker_shares) if own else [],
+                "shares_of": own[-1].shares_of if own else None,
             }
         )
     return rows
+
+
+def finalists_of(judgement: Judgement) -> list[int]:
+    """The leader and what is not proved worse than it, at least two, the best first."""
+    open_ones = [
+        k
+        for k in judgement.order[1:]
+        if (pair := judgement.pair(k, judgement.leader)) is not None and pair.verdict != "worse"
+    ]
+    others = open_ones or list(judgement.order[1:2])
+    return [judgement.leader, *others][:MOST_FINALISTS]

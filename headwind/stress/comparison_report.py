@@ -275,10 +275,11 @@ def _notes(
     notes.append(
         "Memory is the sum over the server's processes, pages that they share counted in each of them."
     )
-    if any(len(row.worker_shares) > 1 for row in trials):
+    several = {row.shares_of for row in trials if len(row.worker_shares) > 1}
+    if "CPU" in several:
         notes.append(
-            "The share by worker is of the CPU time that the workers used: from outside nobody sees which worker "
-            "answered a request, but workers that serve the same kinds of request use CPU as they share them."
+            "The share by worker is of the CPU time that the workers used where the server does not count requests by "
+            "worker: workers that serve the same kinds of request use CPU as they share them."
         )
     counts = [
         sum(row.discarded is not None for row in trials if row.configuration == k) for k in range(len(names))
@@ -329,13 +330,18 @@ def _ranking(
                 "leads" if leads else pair.verdict if pair else "not yet",
                 words.seconds(figure["cpu_s_per_request"]),
                 words.size(figure["rss_bytes"]),
-                ", ".join(f"{share:.0%}" for share in figure["worker_shares"]) or "not known",
+                _shares(figure),
                 words.number(figure["failed"]),
             ]
         )
     columns = ["", declared["axis"], "good answers", "beside the leader", "verdict", "server CPU a request"]
-    columns += ["memory", "share by worker (CPU)", "failed"]
+    columns += ["memory", "share by worker", "failed"]
     return {"caption": "Ranking", "columns": columns, "rows": rows}
+
+
+def _shares(figure: Mapping[str, Any]) -> str:
+    shares = ", ".join(f"{share:.0%}" for share in figure["worker_shares"])
+    return f"{shares} of {figure['shares_of']}" if shares else "not known"
 
 
 def _latency_table(declared: Mapping[str, Any], latency: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

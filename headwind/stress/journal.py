@@ -42,6 +42,9 @@ class TrialRow:
     steal_share: float | None
     discarded: str | None = None
     noisy: bool = False
+    shares_of: str = (
+        "CPU"  # what `worker_shares` are of: the CPU used, or the "requests" that the server counted
+    )
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrialRow:

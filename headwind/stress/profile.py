@@ -178,7 +178,7 @@ def pattern_of(profile: Profile, group: Sequence[Stage], seed: int, patience_s: 
 class _Reader:
     """Walks the YAML's nodes, so that every refusal can name its line."""
 
-    def __init__(self, source: str, folder: Path, flights: Path, into: Path) -> None:
+    def __init__(self, source: str, folder: Path, flights: Path, into: Path | None) -> None:
         self.source, self.folder, self.flights, self.into = source, folder, flights, into
 
     def fail(self, node: yaml.Node, reason: str) -> UsageError:
@@ -361,8 +361,8 @@ class _Reader:
         ]
 
 
-def read(path: Path, *, flights: Path, into: Path) -> Profile:
-    """The profile of a YAML file; bodies from CSV are written as lines into the folder `into`.
+def read(path: Path, *, flights: Path, into: Path | None) -> Profile:
+    """The profile of a YAML file; bodies from CSV are written as lines into the folder `into` (None: only read).
 
     Raises UsageError naming the line and the reason.
     """

@@ -149,9 +149,17 @@ class Server:
         return {pid for pid in self._family if _is_alive(pid)}
 
     def working(self) -> set[int]:
-        """The living processes without the shell, or Headwind's own starter of replicas, that only waits for them."""
-        family = self.family()
-        return family - {self.pid} if len(family) > 1 and _only_waits(self.pid) else family
+        """The living processes without the shell, or Headwind's own starter of replicas, that only waits for them, and
+        without the proxy that it starts before them; none where docker's command line stands for containers."""
+        family = self.family() - self.proxies()
+        if any(_is_docker(pid) for pid in family):
+            return set()  # what serves are containers of the engine, no children of the command
+        return {pid for pid in family if not _only_waits(pid)} or family
+
+    def proxies(self) -> set[int]:
+        """The ids of the nginx that stands before replicas, its workers included; empty for any other server."""
+        starters = {pid for pid in self.family() if _starts_replicas(pid)}
+        return {pid for starter in starters for pid in _nginx_of(starter)}
 
     def stop(self) -> None:
         """SIGTERM to all of it, and after some seconds SIGKILL to what is left."""
@@ -175,11 +183,36 @@ class Server:
 
 
 def _only_waits(pid: int) -> bool:
+    """A shell that waits for what it started, or the starter of replicas."""
     try:
         process = psutil.Process(pid)
-        return process.name() in ("sh", "bash", "dash", "zsh") or REPLICAS in process.cmdline()
+        shell = process.name() in ("sh", "bash", "dash", "zsh") and bool(process.children())
+        return shell or _starts_replicas(pid)
     except psutil.Error:
         return False
+
+
+def _is_docker(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).name() in ("docker", "docker-compose")
+    except psutil.Error:
+        return False
+
+
+def _starts_replicas(pid: int) -> bool:
+    try:
+        return REPLICAS in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+
+
+def _nginx_of(pid: int) -> set[int]:
+    try:
+        masters = [child for child in psutil.Process(pid).children() if child.name() == "nginx"]
+        workers = [child for master in masters for child in master.children()]
+    except psutil.Error:
+        return set()
+    return {process.pid for process in (*masters, *workers)}
 
 
 def _is_alive(pid: int) -> bool:

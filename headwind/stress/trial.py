@@ -18,11 +18,11 @@ from headwind.errors import MissingError, UsageError
 from headwind.run import Run
 from headwind.samples import Sample
 from headwind.stress import environment, folder, generator, privacy, results, schedule, target
+from headwind.stress.around import Around
 from headwind.stress.generator import Generator, Load, Wrk
 from headwind.stress.interrupt import Interrupt
-from headwind.stress.monitor import INTERVAL_S, Monitor
+from headwind.stress.monitor import Monitor
 from headwind.stress.plan import Plan, Traffic, shares
-from headwind.stress.proc import tcp_counters
 from headwind.stress.progress import Progress
 
 _ANSWER_PATIENCE_S = 10.0
@@ -281,7 +281,7 @@ def _measure(context: _Context) -> Trial:
     record["generator"]["sent"] = [environment.digest(file) for load in loads for file in load.traffic.files]
     monitor = Monitor(context.folder / "samples.jsonl", lambda: _watched(context, generators))
     monitor.start()
-    around = _Around()
+    around = Around(context.url, asks=context.watched is not None)
     record["started_at"] = _now()
     context.save()
     try:
@@ -303,33 +303,10 @@ def _measure(context: _Context) -> Trial:
     )
 
 
-class _Around:
-    """What is counted from before the load to after it."""
-
-    def __init__(self) -> None:
-        self._wall, self._steady, self._cpu = time.time(), time.monotonic(), time.process_time()
-        self._opened = tcp_counters("self").get("ActiveOpens")
-
-    def ended(self, samples: int) -> dict[str, Any]:
-        """Members of environment.json: a step of the wall clock, new connections, and what watching cost."""
-        steady_s = time.monotonic() - self._steady
-        cpu_s = time.process_time() - self._cpu
-        opened = tcp_counters("self").get("ActiveOpens")
-        counted = opened is not None and self._opened is not None
-        return {
-            "clock_step_s": round(time.time() - self._wall - steady_s, 4),
-            "connections_opened": (opened or 0) - (self._opened or 0) if counted else None,
-            "monitor": {
-                "interval_s": INTERVAL_S,
-                "samples": samples,
-                "cpu_s": round(cpu_s, 4),  # of the whole of Headwind, its threads and its waiting
-                "cpu_share_of_one_core": round(cpu_s / steady_s, 5),
-            },
-        }
-
-
 def _watched(context: _Context, generators: list[Generator]) -> list[tuple[str, int]]:
     pairs = [("server", pid) for pid in sorted(context.watched.working())] if context.watched else []
+    if context.server:
+        pairs += [("proxy", pid) for pid in sorted(context.server.proxies())]
     return pairs + [("generator", one.pid) for one in generators if one.pid is not None]
 
 

@@ -36,7 +36,14 @@ class Configuration:
         for name, value in self.settings.items():
             command = command.replace(f"{{{name}}}", value) if command else None
         if self.replicas is not None and command:
-            command = _behind_nginx(command, self.replicas)
+            own = (
+                "{replicas}" in command
+            )  # it starts them and what stands before them itself, as docker compose does
+            command = (
+                command.replace("{replicas}", str(self.replicas))
+                if own
+                else _behind_nginx(command, self.replicas)
+            )
         return replace(plan, command=command, workers=self.workers or plan.workers)
 
     def to_json(self) -> dict[str, Any]:

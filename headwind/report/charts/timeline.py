@@ -103,7 +103,8 @@ def cpu_rows(samples: Sequence[Sample]) -> list[dict[str, Any]]:
             grown = process.cpu_s - earlier.get(process.pid, 0.0)
             used[process.role] = used.get(process.role, 0.0) + max(0.0, grown)
         used["whole machine"] = max(0.0, after.host_busy_s - before.host_busy_s)
-        rows += [{"t": after.t_s, "value": seconds / span, "who": who} for who, seconds in used.items()]
+        drawn = [(who, seconds) for who, seconds in used.items() if who in _CPU_PAINTS]
+        rows += [{"t": after.t_s, "value": seconds / span, "who": who} for who, seconds in drawn]
     return rows
 
 
