@@ -135,6 +135,8 @@ class Scanner:
                 self._line()
         number = self._number + self._text.count("\n", self._position, start)
         source = service(self._text[start : self._text.find("\n", start)])
+        if self._assembler.waits(source):
+            return None
         command = self._assembler.command_before(number, source)
         report = whole_report(self._text, start, number, command) or prefixed_report(
             self._text, start, number, command

@@ -13,9 +13,18 @@ from headwind.formats.exact import attach_exact, parse_line
 from headwind.formats.wrk_draft import MAX_GAP, STATS_COLUMNS, Draft, Target, accepts, add, is_near
 from headwind.formats.wrk_finish import finish
 from headwind.formats.wrk_lines import Item, is_fence, items, service
+from headwind.formats.wrk_together import (
+    Together,
+    is_job,
+    is_over,
+    is_waiting,
+    note_command,
+    note_end,
+    without_echo,
+)
 from headwind.run import Run
 
-_BEGINS_RUN = frozenset({"threads", "calibration", "stats", "latency"})
+_BEGINS_RUN = frozenset({"threads", "calibration", "stats", "latency", "distribution", "summary"})
 _MAX_SERVICES = 64  # compose services kept apart; a log of more prefixes is not compose's
 _PATIENCE = 10_000  # lines looked at one by one after a header that nothing follows
 _URL_ALONE = re.compile(
@@ -61,6 +70,11 @@ class Assembler:
         thread.pass_report(keys)
         return thread.take()
 
+    def waits(self, source: str | None) -> bool:
+        """Whether a header of a source has no report yet, so that the next report may be its."""
+        thread = self._threads.get(source)
+        return thread is not None and thread.waits()
+
     def command_before(self, number: int, source: str | None) -> str | None:
         """The arguments of a command line that a report of a source with its header on line `number` would take."""
         thread = self._threads.get(source)
@@ -89,6 +103,7 @@ class _Thread:
         self._draft: Draft | None = None
         self._command: tuple[int, str] | None = None  # the last command line, and where it stood
         self._held: list[Draft] = []  # headers with nothing behind: cut runs, or the several URLs of one run
+        self._together = Together()
         self._done: list[Run] = []
         self._seen: dict[tuple[str, ...], None] = {}
         self._last_content = 0
@@ -105,6 +120,8 @@ class _Thread:
             self._last_content = number
         if draft is None:
             return
+        if is_waiting(draft):
+            note_end(draft, line)
         if draft.url == "" and not draft.has_threads and (wrapped := _URL_ALONE.fullmatch(line)):
             draft.url, draft.place, draft.last_line = wrapped[1], place, number
         elif is_fence(line) and (draft.has_results or draft.has_threads):
@@ -125,6 +142,7 @@ class _Thread:
             draft.has_threads = True  # the text ends right behind the header: a run that was cut there
         self._finish()
         self._flush_held()
+        self._close_together()
 
     def idle(self, number: int, place: int) -> bool:
         draft = self._draft
@@ -137,10 +155,13 @@ class _Thread:
 
     def pass_report(self, keys: Iterable[tuple[str, ...]]) -> None:
         if self._draft or self._held:
-            self._hold_or_finish()
+            self._finish()
             self._flush_held()
         self._command = None
         self._remember(keys)
+
+    def waits(self) -> bool:
+        return bool(self._held or self._together.left) or is_waiting(self._draft)
 
     def take(self) -> list[Run]:
         done, self._done = self._done, []
@@ -153,7 +174,7 @@ class _Thread:
         elif kind in ("part", "overall"):
             self._begin_part(item)
         elif kind == "command":
-            self._command = (item.place, item.match["arguments"])
+            self._command_line(item)
         elif kind == "foreign":
             if self._draft and not self._draft.has_threads:
                 self._draft.foreign = True
@@ -162,14 +183,27 @@ class _Thread:
         if self._draft and not self._draft.finished and _after_ctrl_c(item):
             self._draft.interrupted = True
 
+    def _command_line(self, item: Item) -> None:
+        if is_job(item.match.string):
+            return
+        if self._draft and is_waiting(self._draft):
+            note_command(self._draft, item.match.string)
+        self._command = (item.place, item.match["arguments"])
+
     def _body(self, item: Item) -> None:
         draft = self._draft
         if draft and self._expired(draft, item):
             self._finish()
             draft = None
+        if draft and (
+            self._together.mixes(draft, item) or self._together.takes_threads(self._held, draft, item)
+        ):
+            return
         if draft and (draft.foreign or (accepts(draft, item) and add(draft, item))):
-            if draft.has_results:
-                self._flush_held()
+            if draft.has_results and self._held:
+                over = self._together.begin(self._held, draft)
+                self._held = []
+                self._done += map(finish, over)
             return
         if item.kind not in _BEGINS_RUN or (draft and accepts(draft, item)):
             return
@@ -180,18 +214,23 @@ class _Thread:
             self._finish()
             self._draft = fresh
             fresh.command = self._take_command(item.place)
+            self._together.adopt(fresh, item)
 
     def _begin_with_header(self, item: Item) -> None:
         if item.kind == "making" and not _is_alone(item):
             return  # other tools make requests, too
-        self._hold_or_finish()
+        self._hold_or_finish(item.place)
+        self._held += self._together.outlasting()
+        self._close_together()
         self._draft = Draft(item.line, item.line, item.place, has_header=True, url=item.text("url"))
+        self._draft.header_line = item.line
         self._draft.command = self._take_command(item.place)
         self._draft.header_alone = _is_alone(item)
         if item.kind == "header":
             self._draft.planned = item.match["planned"]
         else:
             self._draft.making = item.match["making"]
+        self._held = without_echo(self._held, self._draft)
 
     def _take_command(self, place: int) -> str | None:
         """The arguments of a command line close before a report that begins; each belongs to one report."""
@@ -202,19 +241,22 @@ class _Thread:
         command = self._command
         return command[1] if command and place - command[0] <= MAX_GAP else None
 
-    def _hold_or_finish(self) -> None:
-        """A header came. One before it that has nothing behind may be one of several URLs of the same run."""
+    def _hold_or_finish(self, place: int) -> None:
+        """A header came. One before it that has nothing behind may be one of several URLs of the same run, or of a load
+        that is still under way."""
         draft = self._draft
-        if draft and _is_only_header(draft):
-            if not draft.foreign and draft.header_alone:
-                self._held.append(draft)
+        if draft and is_waiting(draft) and not draft.foreign:
+            draft.over = is_over(draft, place)
+            self._held.append(draft)
+            self._draft = None
+        elif draft and _is_only_header(draft):
             self._draft = None
         self._finish()
 
     def _begin_part(self, item: Item) -> None:
         """DeathStarBench's wrk2: `Test Results @ URL` and `Overall Statistics` of several URLs in one run."""
         before = self._draft
-        headers = [*self._held, *([before] if before else [])]
+        headers = [*(header for header in self._held if header.has_threads), *([before] if before else [])]
         self._held = []
         first = headers[0] if headers else None
         part = Draft(
@@ -245,15 +287,23 @@ class _Thread:
     def _finish(self) -> None:
         draft, self._draft = self._draft, None
         if draft is None or draft.foreign or not _is_run(draft) or self._repeats(draft):
+            if draft and draft.rivals:
+                self._together.give_back(draft)
             return
         self._flush_held()
+        if draft.rivals:
+            self._together.settle(draft)
         run = finish(draft)
         exact = parse_line(draft.exact) if draft.exact else None
         self._done.append(attach_exact(run, exact) if exact else run)
 
     def _flush_held(self) -> None:
         held, self._held = self._held, []
-        self._done += map(finish, held)
+        self._done += [finish(header) for header in held if _is_run(header)]
+
+    def _close_together(self) -> None:
+        """The headers whose reports did not come are runs that were cut."""
+        self._done += [finish(header) for header in self._together.close() if _is_run(header)]
 
     def _repeats(self, draft: Draft) -> bool:
         """A fragment without a header whose every figure an earlier report has: prose that repeats it."""
@@ -283,7 +333,9 @@ def _is_run(draft: Draft) -> bool:
     """Whether enough came to be a report of wrk, and not a sentence that mentions one of its lines."""
     if draft.has_header and draft.has_threads and (draft.has_results or draft.header_alone):
         return True
-    # Totals alone are no run: other tools and scripts print them too. Nor is the head of a table that has no rows.
+    # A table of latencies stands alone where somebody writes about one; totals alone other tools and scripts print too.
+    if draft.has_totals and draft.has_per_second and (any(draft.distributions.values()) or draft.summaries):
+        return True
     return bool(draft.calibrations or draft.latency or draft.rate)
 
 

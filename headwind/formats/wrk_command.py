@@ -29,10 +29,11 @@ def understood(draft: Draft) -> Command:
     if not arguments or not (url if draft.has_header else "://" in arguments):
         return Command()
     printed = ((_THREADS, draft.threads), (_CONNECTIONS, draft.connections))
-    others = any(
-        (match := shape.search(arguments)) and value and match[1] != value for shape, value in printed
-    )
-    if others or (url and url not in arguments):
+    said = [(match[1], value) for shape, value in printed if (match := shape.search(arguments)) and value]
+    if any(asked != value for asked, value in said):
+        return Command()
+    # A URL that was cut off or stands in a variable: then threads and connections have to be the same.
+    if url and not (url in arguments if "://" in arguments else len(said) == len(printed)):
         return Command()
     rate, timeout = _RATE.search(arguments), _TIMEOUT.search(arguments)
     seconds = timeout[1] if timeout else ""

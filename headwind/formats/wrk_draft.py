@@ -39,6 +39,14 @@ class Draft:
     connections: str | None = None
     has_header: bool = False
     header_alone: bool = False  # nothing else stands on the header's line
+    header_line: int = 0
+    header_unclear: bool = (
+        False  # the report is one of several that were under way, and the text does not say which
+    )
+    rivals: list[Draft] = field(default_factory=list)  # their headers, the one before the report among them
+    over: bool = False  # the load of a header without a report has ended, as something behind it says
+    mixed: bool = False  # lines of another report stand among those of this one
+    loose_threads: list[tuple[str | None, str | None]] = field(default_factory=list)
     has_threads: bool = False
     has_stats: bool = False
     columns: tuple[str, ...] = STATS_COLUMNS

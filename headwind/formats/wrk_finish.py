@@ -185,6 +185,10 @@ def _latency(draft: Draft, note: Notes) -> Latency | None:
                 " latencies.",
             )
         return None  # a shorter row was cut: its zeros may be the beginning of such a row
+    if draft.latency is None and draft.has_header:
+        # A row that somebody left out. Where the text begins behind it, one does not know of which table they are.
+        told = _summary(draft, "recorded", rows)
+        return None if told == Latency() else told
     if not tokens and not rows:
         return None
     for column, token in tokens.items():
@@ -228,20 +232,26 @@ def _percentiles(rows: Mapping[str, str], note: Notes) -> dict[str, float]:
 def _from_send(draft: Draft, note: Notes) -> Latency | None:
     """wrk2's uncorrected table: latency from the actual send. Its `#[Mean` lines are in milliseconds."""
     rows = _percentiles(draft.distributions.get("uncorrected", {}), note)
-    if not rows:
-        return None
+    return _summary(draft, "uncorrected", rows) if rows else None
+
+
+def _summary(draft: Draft, table: str, rows: Mapping[str, float]) -> Latency:
+    """The percentiles of one of wrk2's tables with the figures that stand below its spectrum, in milliseconds."""
     numbers = {
         name: [
-            float(number) / 1e3
-            for number in re.findall(r"[0-9]+\.[0-9]+", draft.summaries.get(f"uncorrected {name}", ""))
+            round(float(number) / 1e3, 9)
+            for number in re.findall(
+                r"= *([0-9]+\.[0-9]{3})(?![0-9])", draft.summaries.get(f"{table} {name}", "")
+            )
         ]
         for name in ("Mean", "Max")
     }
     mean = numbers["Mean"]
+    recorded = any(rows.values()) or any(mean)
     return Latency(
-        mean_s=mean[0] if len(mean) == 2 else None,
-        stdev_s=mean[1] if len(mean) == 2 else None,
-        max_s=numbers["Max"][0] if numbers["Max"] else None,
+        mean_s=mean[0] if len(mean) == 2 and recorded else None,
+        stdev_s=mean[1] if len(mean) == 2 and recorded else None,
+        max_s=numbers["Max"][0] if numbers["Max"] and recorded else None,
         percentiles_s=rows,
     )
 
@@ -317,6 +327,18 @@ def _with_late(run: Run, note: Notes) -> Run:
 
 
 def _note_what_is_missing(draft: Draft, run: Run, note: Notes) -> None:
+    if draft.header_unclear:
+        note(
+            "header_unclear",
+            "Several loads were under way at once, and the text does not say whose report this is: what their headers"
+            " say differently is left out.",
+        )
+    if draft.mixed:
+        note(
+            "lines_mixed",
+            "Lines of several reports stand among one another, and the text does not say which is whose: figures from"
+            " the first of them on are left out.",
+        )
     if not draft.has_header:
         note("header_missing", "The text has no header of this run: URL and planned duration are unknown.")
     parts = {
@@ -327,7 +349,7 @@ def _note_what_is_missing(draft: Draft, run: Run, note: Notes) -> None:
         "Transfer/sec": _size(draft.transfer) is not None
         or (draft.transfer or "") in ("nanB", "-nanB", "infB"),
     }
-    if not draft.has_header:
+    if not draft.has_header or draft.header_unclear:
         del parts["threads and connections"]
     missing = [name for name, there in parts.items() if not there]
     if missing:

@@ -107,7 +107,11 @@ PATTERNS = (
         rf"{_NOT_IN_WORD}Transfer/sec{_COLON}(?P<transfer>-?(?:nan|inf)B|[0-9]+(?:\.[0-9]*)?[KMGTPk]?B?)",
         before=1,
     ),
-    _pattern("summary", "#[", r"#\[(?P<name>Mean|Max|Buckets)(?P<figures>[^\]\n]*)\]?"),
+    # Renderers of Markdown take the sign away.
+    *(
+        _pattern("summary", f"[{name} ", rf"#?\[(?P<name>{name})(?P<figures> *=[^\]\n]*)\]?", before=1)
+        for name in ("Mean", "Max", "Buckets")
+    ),
     _pattern("spectrum", "TotalCount", r"Percentile +TotalCount", before=40),
     _pattern("exact", "headwind.wrk/1", r"headwind\.wrk/1 +(?P<exact>\{[^\n]*)"),
     _pattern("command", "wrk", r"(?<![\w.-])wrk2? +(?P<arguments>-[^\n]*?)(?=Running [0-9]|$)", before=1),
@@ -129,7 +133,7 @@ _MAY_HOLD_SEVERAL = 200  # characters of a line that may be several of wrk's who
 _MAY_HOLD_MANY = 4000
 
 # Every line that can begin a report has one of these (a threads line alone begins none), however it is surrounded.
-BEGINNINGS = ("test @", "requests to", "Thread ", "Latency")
+BEGINNINGS = ("test @", "requests to", "Thread ", "Latency", "[Mean ")
 
 _FENCE = re.compile(r"[^A-Za-z0-9]*(?:```|~~~|</pre>|</code>)[^A-Za-z0-9]*[a-z]{0,8}\s*")
 _COMPOSE = re.compile(r" *([A-Za-z0-9][A-Za-z0-9_.-]{0,62}) *\|")
