@@ -12,6 +12,7 @@ from typing import Any
 
 from headwind.analysis.diagnosis.observations import AgentView
 from headwind.errors import HeadwindError
+from headwind.stress import proc
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.launch import Launched
 from headwind.stress.probes import WrkRun, probe
@@ -34,16 +35,28 @@ def agent_pass(
     """Start a copy at `port` with the agent, load it for `seconds`, stop it; None where the copy does not start."""
     with tempfile.TemporaryDirectory(prefix="headwind-agent-") as folder:
         try:
-            with Launched(command, port, interrupt, environment(folder)):
+            with Launched(command, port, interrupt, environment(folder)) as copy:
                 there = request.at_port(port)
                 probe(there, interrupt, "burst", count=1, duration_s=0.0, timeout_s=10.0)
                 before = _reports(Path(folder))
+                used = _cpu_s(copy.server.refresh())
                 generated = WrkRun(there, connections, seconds).finish(interrupt)
                 interrupt.wait(0.8)  # under load the agent's thread hardly got to write
                 after = _reports(Path(folder))
+                spent = {
+                    pid: cpu_s - used.get(pid, 0.0) for pid, cpu_s in _cpu_s(copy.server.refresh()).items()
+                }
+                serving = copy.server.workers() | {pid for pid in spent if spent[pid] >= 0.2 * seconds}
         except HeadwindError:
             return None
-    return view(before, after, generated.requests)
+    # A supervisor waits for its workers all the time: no line of it says anything.
+    shown = {pid: report for pid, report in after.items() if not serving or int(pid) in serving}
+    return view(before, shown or after, generated.requests)
+
+
+def _cpu_s(pids: set[int]) -> dict[int, float]:
+    """CPU seconds that each of these processes has used."""
+    return {pid: values.cpu_s for pid in pids if (values := proc.stat(f"/proc/{pid}")) is not None}
 
 
 def _reports(folder: Path) -> dict[str, Report]:
@@ -63,6 +76,7 @@ def view(before: dict[str, Report], after: dict[str, Report], requests: int) -> 
     if not pairs:
         return None
     busy = sum(_gained(first, last, "busy") for first, last in pairs)
+    each = [(_gained(first, last, "busy"), _gained(first, last, "looks")) for first, last in pairs]
     lines: Counter[tuple[str, str]] = Counter()
     for first, last in pairs:
         lines.update({(place, text): count for place, text, count in last["lines"]})
@@ -82,6 +96,7 @@ def view(before: dict[str, Report], after: dict[str, Report], requests: int) -> 
         gc_longest_s=max(long, default=0.0),
         gc_collections=int(sum(_gained(first, last, "gc_collections") for first, last in pairs)),
         looks=int(sum(_gained(first, last, "looks") for first, last in pairs)),
+        busy_threads=sum(seen / looks for seen, looks in each if looks),
         lines=tuple((place, text, count / busy) for place, text, count in common if busy and count > 0),
         packages=_shares(pairs, "packages", busy),
         functions=_shares(pairs, "functions", busy),

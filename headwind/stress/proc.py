@@ -165,10 +165,13 @@ class Socket:
 
 
 def sockets(pid: int | str = "self") -> dict[int, Socket]:
-    """inode -> TCP socket, of all in the network namespace of `pid`."""
+    """inode -> TCP socket, of all in the network namespace of `pid`, those in TIME_WAIT left out: nobody holds them,
+    and there can be tens of thousands."""
     found: dict[int, Socket] = {}
     for table in ("tcp", "tcp6"):
         for line in (read_text(f"/proc/{pid}/net/{table}") or "").splitlines()[1:]:
+            if " 06 " in line:
+                continue
             words = line.split()
             local, _, local_port = words[1].rpartition(":")
             remote, _, remote_port = words[2].rpartition(":")
@@ -271,14 +274,16 @@ def cpu_quota(pid: int) -> float | None:
 
 
 def oom_kills(pid: int) -> int | None:
-    """OOM kills in the memory cgroup of `pid` and its parents (the largest count), else on the whole machine."""
+    """OOM kills in the memory cgroup of `pid` and its parents (the largest count); of the whole machine only where no
+    cgroup counts them: others' kills are not this server's."""
     counts = []
     for name in ("memory.events", "memory.oom_control"):
         for file in cgroup_files(pid, "memory", name):
             match = re.search(r"^oom_kill (\d+)", read_text(file) or "", re.M)
             counts += [int(match[1])] if match else []
-    match = re.search(r"^oom_kill (\d+)", read_text("/proc/vmstat") or "", re.M)
-    counts += [int(match[1])] if match else []
+    if not counts:
+        match = re.search(r"^oom_kill (\d+)", read_text("/proc/vmstat") or "", re.M)
+        counts += [int(match[1])] if match else []
     return max(counts, default=None)
 
 

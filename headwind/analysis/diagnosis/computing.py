@@ -134,7 +134,12 @@ def read_per_request(facts: Facts) -> float | None:
     def each(counters: Counters | None, requests: int) -> float | None:
         if counters is None or not requests:
             return None
-        rows = [process.read_bytes for process in counters.processes if process.read_bytes is not None]
+        # Helpers read pipes, too: what reads the log has read all of it.
+        rows = [
+            process.read_bytes
+            for process in counters.processes
+            if process.read_bytes is not None and process.role == "worker"
+        ]
         return sum(rows) / requests if rows else None
 
     own = each(base.endpoint_counters, facts.alone)
@@ -152,12 +157,12 @@ def _reads(facts: Facts) -> Cause | None:
     if read is None or read < REPEATED_READ_BYTES:
         return None
     counters = facts.seen.unloaded.endpoint_counters
-    ignored = (".so", ".py", ".pyc", ".log")
+    ignored = (".so", ".py", ".pyc", ".log", "(deleted)")
     files: dict[str, float] = {}
     for source in (counters, facts.counters):
         for process in source.processes if source is not None else ():
             for name, share in process.files.items():
-                if not name.split(" ")[0].endswith(ignored):
+                if not name.endswith(ignored):
                     files[name] = max(files.get(name, 0.0), share)
     name = max(files, key=lambda key: files[key], default="")
     return _repeated(

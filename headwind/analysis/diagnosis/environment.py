@@ -138,7 +138,10 @@ def errors_served(facts: Facts) -> Cause | None:
 def refuses_by_rate(facts: Facts) -> bool:
     """503 answers that are quick refusals of a server with room left."""
     refused = [row for row in facts.full.answers if row.status == 503 and row.latency_s is not None]
-    if not refused or facts.cpu_limited or (facts.loop_blocked or 0.0) > 0.3:
+    if not refused or (facts.loop_blocked or 0.0) > 0.3:
+        return False
+    # A server that is busy with refusing has room for more good answers; one that is busy with these sheds load.
+    if facts.cpu_limited and facts.full.good_per_s * (facts.unloaded_cpu_s or 1.0) > 0.5 * facts.server_cores:
         return False
     quick = sorted(row.latency_s or 0.0 for row in refused)[len(refused) // 2]
     return any(row.retry_after for row in refused) or quick < 0.5 * (facts.service_s or 0.0)
@@ -189,6 +192,8 @@ def _held_back(facts: Facts) -> Cause | None:
         return None
     if facts.working_threads > 2 or (facts.loop_blocked or 0.0) > 0.3:
         return None
+    if facts.threads_in("log", "file_lock") >= 0.5:
+        return None  # what holds requests back was seen
     # A limiter leaves the server idle; one that is busy, or kept from the CPU, is slow for another reason.
     if max((facts.runnable(process) for process in facts.workers), default=0.0) > 0.5:
         return None

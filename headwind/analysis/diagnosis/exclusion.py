@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from headwind.analysis.diagnosis import computing, connections, overtime, pauses
 from headwind.analysis.diagnosis.facts import SATURATED_BELOW, Facts, latencies_s
-from headwind.analysis.diagnosis.gains import gain, words_of_gain
+from headwind.analysis.diagnosis.gains import gain, gain_interval, words_of_gain
 from headwind.analysis.diagnosis.model import RuledOut
 from headwind.analysis.diagnosis.slots import all_wait, waits_at_a_capped_pool
 from headwind.analysis.diagnosis.waiting import in_flight
@@ -17,7 +17,8 @@ Check = Callable[[Facts], str | None]
 
 def _cpu(facts: Facts) -> str | None:
     nearly_full = facts.idle_share < 0.15 and facts.server_cores >= 0.3 * facts.counters.server_cpus
-    if facts.cpu_limited or nearly_full:
+    lost = any(load.counters.pids_gone for load in facts.loads)  # what these used is not known
+    if facts.cpu_limited or nearly_full or lost:
         return None
     return (
         f"the server used {facts.server_cores:.2f} of {facts.counters.server_cpus} cores, and no worker "
@@ -28,7 +29,8 @@ def _cpu(facts: Facts) -> str | None:
 def _workers(facts: Facts) -> str | None:
     tried = facts.intervention("worker") or facts.intervention("copy")
     bought = gain(tried) if tried is not None else None
-    if tried is not None and bought is not None and bought < 1.1:
+    interval = gain_interval(tried) if tried is not None else None
+    if tried is not None and bought is not None and max(bought, interval[1] if interval else bought) < 1.1:
         return f"{tried.description} changed throughput by {words_of_gain(tried)}"
     if len(facts.workers) >= facts.counters.server_cpus:
         return f"{len(facts.workers)} workers on {facts.counters.server_cpus} cores"
@@ -49,9 +51,12 @@ def _threadpool(facts: Facts) -> str | None:
         return "the workers have no threads but the event loop's"
     if not facts.cpu_limited and all_wait(facts) is not None:
         return None  # those that wait may be the threads in service
-    if facts.cpu_limited or facts.working_threads < 0.4 * (total - len(facts.loops)):
-        return f"{facts.working_threads:.1f} of {total:.0f} threads hold a request and wait"
-    return None
+    taken = facts.working_threads + facts.lock_waiters
+    if facts.working_threads >= 0.4 * (total - len(facts.loops)):
+        return None
+    if not facts.cpu_limited and facts.working_threads >= 2 and taken >= 0.8 * (total - len(facts.loops)):
+        return None  # behind whatever these wait for, the threads are the next limit
+    return f"{facts.working_threads:.1f} of {total:.0f} threads hold a request and wait for something outside"
 
 
 def _pool(facts: Facts) -> str | None:
@@ -133,14 +138,17 @@ def _oversubscription(facts: Facts) -> str | None:
 def _throttled(facts: Facts) -> str | None:
     if facts.counters.throttled_s is None:
         return None
+    if facts.counters.throttled_s == 0:
+        return f"the quota held nothing back in {facts.counters.wall_s:.1f} s"
     return f"throttled for {facts.counters.throttled_s:.2f} s of {facts.counters.wall_s:.1f} s"
 
 
 def _batch(facts: Facts) -> str | None:
     if facts.service_s is not None and facts.service_s < 0.002:
         return f"a lone request takes {1e3 * facts.service_s:.1f} ms"
-    if facts.seen.unloaded.pairs:
-        return "two requests sent apart were answered apart"
+    together, pairs = overtime.answered_together(facts)
+    if pairs >= 4 and together == 0:
+        return f"two requests sent apart were answered apart, {pairs} times"
     return None
 
 
@@ -158,19 +166,22 @@ def _no_stall(facts: Facts) -> str | None:
     found = pauses.find(facts)
     if found.full or found.half:
         return None
+    seconds = sum(load.duration_s for load in facts.loads)
+    least = pauses.least_s(facts)
+    if least < 0.15:
+        return f"no stall of 0.1 s in {seconds:.0f} s of load"
     return (
-        f"no stall of {pauses.SHORTEST_S:.1f} s in {sum(load.duration_s for load in facts.loads):.0f} s "
-        "of load"
+        f"no stall of {least:.1f} s in {seconds:.0f} s of load, and none of 0.2 s in which 404s waited, too"
     )
 
 
 def _memory(facts: Facts) -> str | None:
+    if any(load.counters.oom_kills or load.counters.pids_gone for load in facts.loads):
+        return None  # whoever grew may be gone
     grown = overtime.growth(facts.seen.full)
-    return (
-        None
-        if grown is None
-        else f"{max(0.0, grown[0]) / 1e6:.1f} MB grown over the last 60 % of the full load"
-    )
+    if grown is None or (grown[0] >= overtime.GROWN_BYTES and grown[1] >= overtime.GROWN_PER_REQUEST):
+        return None
+    return f"{max(0.0, grown[0]) / 1e6:.1f} MB grown over the last 60 % of the full load"
 
 
 def _oom(facts: Facts) -> str | None:
@@ -206,14 +217,14 @@ def _rate(facts: Facts) -> str | None:
 
 def _errors(facts: Facts) -> str | None:
     total = sum(facts.full.statuses.values())
-    return f"0 of {total} answers were errors" if total and facts.bad_share == 0 else None
+    return f"0 of {total:,} answers were errors" if total and facts.bad_share == 0 else None
 
 
 def _answers(facts: Facts) -> str | None:
     half = facts.seen.half
     if not facts.full.requests or (half is not None and not half.requests):
         return None
-    return f"{facts.full.requests} answers"
+    return f"{facts.full.requests:,} answers"
 
 
 def _keepalive(facts: Facts) -> str | None:

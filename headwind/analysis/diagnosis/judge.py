@@ -52,7 +52,10 @@ ORDER = (
 
 # A cause on the left explains those on the right, which are then not said again.
 EXPLAINS: dict[str, tuple[str, ...]] = {
-    "out_of_memory": ("worker_restarts", "errors_served", "no_answers", "drift", "periodic_pause"),
+    "out_of_memory": (
+        *("worker_restarts", "errors_served", "no_answers", "drift", "periodic_pause"),
+        "blocking_in_event_loop",
+    ),
     "worker_restarts": (
         *(
             "errors_served",
@@ -70,6 +73,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
             "threadpool_limit",
             "cold_start",
             "two_kinds_of_request",
+            "blocking_in_event_loop",
         ),
     ),
     "accept_queue_overflow": ("no_answers", "pure_delay", "serial_section", "connection_pool_limit"),
@@ -107,7 +111,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "two_kinds_of_request": ("pure_delay",),
     "periodic_pause": ("two_kinds_of_request",),
     "blocking_in_event_loop": ("pure_delay", "accept_queue_overflow"),
-    "log_backpressure": ("serial_section", "cpu_bound", "workers_below_cores"),
+    "log_backpressure": ("serial_section", "cpu_bound", "workers_below_cores", "two_kinds_of_request"),
     "serial_section": ("cpu_bound", "workers_below_cores"),
     "connection_pool_limit": ("cpu_bound", "workers_below_cores"),
     "work_repeated_per_request": ("gc_pauses", "workers_below_cores", "cpu_bound"),

@@ -184,6 +184,7 @@ class AgentView:
     gc_longest_s: float = 0.0
     gc_collections: int = 0
     looks: int = 0  # at all threads
+    busy_threads: float | None = None  # mean number that were not idle, of all processes together
     lines: tuple[
         tuple[str, str, float], ...
     ] = ()  # (file:line function, source text, share of the busy looks)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from headwind.analysis.diagnosis.environment import evidence
-from headwind.analysis.diagnosis.facts import Facts
+from headwind.analysis.diagnosis.facts import Facts, latencies_s
 from headwind.analysis.diagnosis.model import Cause
 from headwind.analysis.diagnosis.observations import Load
+
+GROWN_BYTES = 3e6  # in the last 60 % of a load; less is nothing
+GROWN_PER_REQUEST = 150.0
 
 
 def growth(load: Load | None) -> tuple[float, float] | None:
@@ -17,7 +20,8 @@ def growth(load: Load | None) -> tuple[float, float] | None:
         return None
     total, whole = 0.0, False
     for process in load.counters.processes:
-        steps = process.rss_bytes
+        # The last look comes when the load is over.
+        steps = process.rss_bytes[:-1] if len(process.rss_bytes) > 4 else process.rss_bytes
         if len(steps) >= 4:
             start, middle = int(0.4 * len(steps)), int(0.7 * len(steps))
             total += 2 * min(steps[middle] - steps[start], steps[-1] - steps[middle])
@@ -29,7 +33,7 @@ def growth(load: Load | None) -> tuple[float, float] | None:
 def memory_growth(facts: Facts) -> Cause | None:
     """Resident memory climbs with the requests, in the second load as in the first."""
     first, second = growth(facts.seen.full), growth(facts.seen.half)
-    if first is None or first[0] < 3e6 or first[1] < 150:
+    if first is None or first[0] < GROWN_BYTES or first[1] < GROWN_PER_REQUEST:
         return None
     if second is None or second[0] < 1e6 or second[1] < 0.25 * first[1]:
         return None
@@ -179,34 +183,52 @@ def pure_delay(facts: Facts) -> Cause | None:
     )
 
 
-def batch_window(facts: Facts) -> Cause | None:
-    """Two requests sent apart are answered together: they waited for one batch."""
+def answered_together(facts: Facts) -> tuple[int, int]:
+    """(pairs of requests that were sent apart and answered together, all pairs), without load."""
     pairs: dict[int, list[tuple[float, float]]] = {}
     for row in facts.seen.unloaded.pairs:
         if row.done_s is not None:
             pairs.setdefault(row.group, []).append((row.sent_s, row.done_s))
     whole = [sorted(rows) for rows in pairs.values() if len(rows) == 2]
     offset = facts.seen.unloaded.pair_offset_s or 0.0
-    service = facts.closed_service_s or facts.service_s
-    if len(whole) < 3 or offset < 0.0008 or not service:
-        return None
     together = sum(
         1
         for first, second in whole
         if abs(second[1] - first[1]) < max(0.25 * offset, 0.0004) and second[0] - first[0] > 0.5 * offset
     )
+    return together, len(whole)
+
+
+def _waits_for_a_clock(facts: Facts, together: int, pairs: int) -> bool:
+    """Whether a window opens by the clock, whoever asks: two requests may then fall into different ones, and one
+    that comes at a random moment waits anything from nothing to the whole window."""
+    paced = latencies_s(facts.seen.unloaded.paced, "endpoint")
+    early = paced[len(paced) // 10] if len(paced) >= 10 else None
+    closed = facts.closed_service_s
+    return together >= max(2, 0.25 * pairs) and bool(early and closed and early < 0.4 * closed)
+
+
+def batch_window(facts: Facts) -> Cause | None:
+    """Two requests sent apart are answered together: they waited for one batch."""
+    together, pairs = answered_together(facts)
+    offset = facts.seen.unloaded.pair_offset_s or 0.0
+    service = facts.closed_service_s or facts.service_s
+    if pairs < 3 or offset < 0.0008 or not service:
+        return None
     cpu = facts.unloaded_cpu_s
     wanted = 0.45 if len(facts.workers) <= 1 else 0.3  # a pair may meet two workers
-    if together < wanted * len(whole) or (cpu is not None and cpu > 0.4 * service):
+    if cpu is not None and cpu > 0.4 * service:
+        return None
+    if together < wanted * pairs and not _waits_for_a_clock(facts, together, pairs):
         return None
     return Cause(
         "batch_window",
         "proved",
         f"Requests wait for a batch: two sent {1e3 * offset:.1f} ms apart are answered together in "
-        f"{together} of {len(whole)} pairs, "
+        f"{together} of {pairs} pairs, "
         f"and a lone request takes {1e3 * service:.1f} ms.",
         (
-            evidence("pairs answered together", together / len(whole), "1", "probe 1, pairs of requests"),
+            evidence("pairs answered together", together / pairs, "1", "probe 1, pairs of requests"),
             evidence("unloaded service time", service, "s", "probe 1"),
             evidence("server CPU per request", cpu, "s", "/proc, probe 1"),
         ),

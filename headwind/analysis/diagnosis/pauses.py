@@ -25,13 +25,36 @@ class Stall:
     busy_cores: float | None = None
 
 
-def stalls_of(load: Load) -> list[Stall]:
-    """From the time line of answers, where these are dense enough, else from the independent stream."""
+def stalls_of(load: Load, least_s: float) -> list[Stall]:
+    """From the time line of answers, where these are dense enough, else from the independent stream.
+
+    Shorter ones than `least_s`, which a crowd that waits in step leaves as well, only where 404s waited with it.
+    """
     line = load.timeline[10:]
     usual = statistics.median(line) if line else 0
-    if usual >= 8:
-        return [stall for stall in _by_timeline(load, usual) if not _contradicted(stall, load.answers)]
-    return _by_answers([row for row in load.answers if row.kind == "missing"], 0.0)
+    if usual < 8:
+        found = _by_answers([row for row in load.answers if row.kind == "missing"], 0.0)
+        return [stall for stall in found if stall.length_s >= least_s]
+    return [
+        stall
+        for stall in _by_timeline(load, usual)
+        if (stall.length_s >= least_s and not _contradicted(stall, load.answers))
+        or (stall.length_s >= SHORTEST_S - 0.001 and _held(stall, load.answers))
+    ]
+
+
+def _held(stall: Stall, answers: Sequence[Answer]) -> bool:
+    """Whether the 404s that were sent into the stall came back at its end and not before, none excepted."""
+    end = stall.at_s + stall.length_s
+    inside = [
+        row
+        for row in answers
+        if row.kind == "missing" and stall.at_s <= row.sent_s <= end - max(0.08, 0.3 * stall.length_s)
+    ]
+    return bool(inside) and all(
+        row.latency_s is None or (row.latency_s >= 0.06 and row.sent_s + row.latency_s >= end - SLOT_S)
+        for row in inside
+    )
 
 
 def _by_timeline(load: Load, usual: float) -> list[Stall]:
@@ -117,13 +140,16 @@ class Pauses:
         return sorted([*self.alone, *self.full, *self.half], key=lambda stall: stall.at_s)
 
 
+def least_s(facts: Facts) -> float:
+    """How long nothing must be answered to be a stall whatever 404s do: requests that wait in step for the same
+    service time leave gaps of that length."""
+    return SHORTEST_S + 1.5 * (facts.closed_service_s or 0.0)
+
+
 def find(facts: Facts) -> Pauses:
-    # Requests that wait in step for the same service time leave gaps of that length: no stalls.
-    least = SHORTEST_S + 1.5 * (facts.closed_service_s or 0.0)
-    full = [stall for stall in stalls_of(facts.full) if stall.length_s >= least]
-    half = [
-        stall for stall in (stalls_of(facts.seen.half) if facts.seen.half else []) if stall.length_s >= least
-    ]
+    least = least_s(facts)
+    full = stalls_of(facts.full, least)
+    half = stalls_of(facts.seen.half, least) if facts.seen.half else []
     base = facts.seen.unloaded
     rows = sorted([*base.paced, *base.endpoint, *base.missing], key=lambda row: row.sent_s)
     alone = [
@@ -218,8 +244,7 @@ def _of_single_workers(facts: Facts) -> Cause | None:
     if len(facts.workers) < 2:
         return None
     light = [row for load in facts.loads[:1] for row in load.answers if row.kind == "missing"]
-    least = SHORTEST_S + 1.5 * (facts.closed_service_s or 0.0)
-    stalls = [stall for stall in _by_answers(light, 0.0) if stall.length_s >= least]
+    stalls = [stall for stall in _by_answers(light, 0.0) if stall.length_s >= least_s(facts)]
     period = rhythm_of_workers(stalls, len(facts.workers))
     if period is None or len(stalls) < 4:
         return None
@@ -299,7 +324,10 @@ def _suspected_gc(facts: Facts, found: Pauses) -> Cause:
             evidence("stalls without load", len(found.alone), "1", f"prober, {found.alone_s:.1f} s"),
         ),
         "Let Headwind start the server (--command): its agent times the collector. Then gc.freeze() "
-        "after loading, or higher thresholds.",
+        "after loading, or higher thresholds."
+        if facts.seen.python
+        else "Let the runtime tell its collections (node --trace-gc, java -Xlog:gc, GODEBUG=gctrace=1); keep less "
+        "alive, make less garbage, or give it more heap.",
         "the stalls vanish",
     )
 

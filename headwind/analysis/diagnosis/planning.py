@@ -58,7 +58,7 @@ def _agent_helps(facts: Facts) -> bool:
     if facts.cpu_limited and not facts.trivial:
         return True
     found = pauses.find(facts)
-    if found.full or found.half:
+    if found.full or found.half or len(found.alone) >= 3:
         return True
     return any(
         cause.code in ("blocking_in_event_loop", "log_backpressure", "serial_section")

@@ -76,12 +76,16 @@ def pool_that_computes(facts: Facts) -> Cause | None:
 
 
 def lock_that_computes(facts: Facts) -> Cause | None:
-    """One thread computes at a time while many wait for a lock and a core is idle, in a runtime whose threads could
-    all compute. (Python's could not: there it is the interpreter's own lock, and more workers help.)"""
+    """One thread computes at a time while many wait for a lock and a core is idle.
+
+    For its own lock Python waits with a time limit; without one wait other locks, and threads that have nothing to do.
+    """
     waiters = facts.threads_in("lock") - facts.parked_threads
     running = sum(facts.runnable(process) for process in facts.workers)
     idle_cores = facts.idle_share * facts.counters.cpus
-    if facts.seen.python or not facts.cpu_limited or idle_cores < 0.3:
+    if (facts.seen.python and not _wait_inside_requests(facts, waiters)) or not facts.cpu_limited:
+        return None
+    if idle_cores < 0.3:
         return None
     if facts.server_cores > 1.15 * len(facts.workers) or waiters < max(10.0, 5 * running):
         return None
@@ -98,6 +102,16 @@ def lock_that_computes(facts: Facts) -> Cause | None:
         "Hold the lock for less, or split it; what is computed inside is the limit, not threads or cores.",
         "throughput up to that of all cores",
     )
+
+
+def _wait_inside_requests(facts: Facts, waiters: float) -> bool:
+    """Whether most of the threads that wait for a lock were in the middle of a request, by the agent's stacks: more
+    were not idle than are left over when those that wait are taken off."""
+    agent = facts.seen.agent
+    if agent is None or agent.busy_threads is None:
+        return False
+    others = sum(process.threads for process in facts.workers) - len(facts.loops) - waiters
+    return agent.busy_threads - max(0.0, others) >= 0.6 * waiters
 
 
 def single_threads(facts: Facts) -> Cause | None:

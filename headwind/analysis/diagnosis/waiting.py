@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwind.analysis.diagnosis import connections
+from headwind.analysis.diagnosis import connections, overtime, pauses
 from headwind.analysis.diagnosis.environment import evidence
 from headwind.analysis.diagnosis.facts import IDLE_STATES, Facts
 from headwind.analysis.diagnosis.gains import gain
@@ -37,11 +37,22 @@ def waiting(facts: Facts) -> list[Cause]:
         return [] if found is None else [found]
     if _waits_outside(facts):
         return []
-    for rule in (_log, _file_lock, _blocked_loop, _dependency, single_threads, lock_or_pool):
+    seen_directly = (_log, _file_lock, _blocked_loop)
+    by_count = (_dependency, single_threads, lock_or_pool)
+    for rule in seen_directly if _counts_mean_nothing(facts) else (*seen_directly, *by_count):
         found = rule(facts)
         if found is not None:
             return [found]
     return []
+
+
+def _counts_mean_nothing(facts: Facts) -> bool:
+    """Whether requests in service cannot be counted: the service time changed as the load ran, or requests take
+    longer than alone only because nothing is answered for a part of the time."""
+    drifting = overtime.drift(facts)
+    if drifting is not None and drifting.certainty == "proved":
+        return True
+    return facts.queueing is not None and facts.queueing * (1 - pauses.find(facts).share) < 1.3
 
 
 def _waits_outside(facts: Facts) -> bool:
