@@ -94,6 +94,12 @@ def _answer(
     requests, fails = sum(part.requests for part in whole), sum(part.fails for part in whole)
     parts = ["Interrupted; what was whole:"] if interrupted else []
     parts.append(f"{words.number(requests)} requests in {len(whole)} stages, {words.number(fails)} failed.")
+    parts += [
+        f"{part.stage} was cut off by its time: {words.number(part.wanted - part.requests)} of its "
+        f"{words.number(part.wanted)} requests were never sent."
+        for part in whole
+        if part.wanted is not None and part.requests < part.wanted
+    ]
     failed = [gate for gate in gates if gate["outcome"] == "failed"]
     if failed:
         parts.append(f"{len(failed)} of {len(gates)} objectives failed, first {failed[0]['reason']}")

@@ -39,7 +39,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The requests of one stage, or of one endpoint in it. Seconds and shares; `slices` are good answers per slice."""
+    """The requests of one stage, or of one endpoint in it. Seconds and shares; `slices` are good answers per slice.
+
+    `wanted`: the requests that a burst was to have, of which its time may have cut some off; None for other stages.
+    """
 
     server: str
     test: str
@@ -54,6 +57,7 @@ class Part:
     p99_s: float | None
     slices: tuple[int, ...] = ()
     judged: tuple[Judged, ...] = ()
+    wanted: int | None = None
 
 
 class Interrupted(Exception):
@@ -135,7 +139,8 @@ def _cut(
 ) -> list[Part]:
     """The stage as a whole, then each endpoint in it."""
     whole = _part(requests, inside, profile, stage, server, "all", begin_s, length_s)
-    whole = replace(whole, judged=judge(requests, inside, stage.objectives, length_s))
+    wanted = int(stage.first) * stage.iterations if stage.iterations else None
+    whole = replace(whole, judged=judge(requests, inside, stage.objectives, length_s), wanted=wanted)
     rows = [whole]
     for number, endpoint in enumerate(profile.endpoints):
         of_it = inside & (requests.endpoint == number)

@@ -203,6 +203,25 @@ def test_a_missed_objective_fails_the_run_and_names_its_stage(tmp_path: Path) ->
     assert [(gate["stage"], gate["outcome"]) for gate in document["gates"]] == [("slow one", "failed")]
 
 
+@needs_wrk
+@pytest.mark.load
+def test_a_burst_counts_the_time_that_it_took_and_says_what_was_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "pattern.yaml"
+    file.write_text(
+        "slo: [rps>15]\n"
+        "stages:\n"
+        "  - {name: whole, burst: 4, iterations: 10, at_most: 9s}\n"
+        "  - {name: short, burst: 2, iterations: 50, at_most: 1s}\n"
+    )
+    with serving("--delay", "0.05") as url:
+        done, document, _ = run(tmp_path, "--url", url, "--profile", str(file))
+    assert done.returncode == 0, done.stderr
+    assert document["gates"][-1]["outcome"] == "held", document["gates"]
+    assert "whole was cut off" not in document["answer"]
+    assert "short was cut off by its time" in document["answer"]
+    assert "of its 100 requests were never sent" in document["answer"]
+
+
 def part(server: str, counts: list[int], p95_s: float) -> Part:
     total = sum(counts)
     return Part(

@@ -1,0 +1,52 @@
+"""What an experiment cannot do is refused in one sentence, before any server is started or loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headwind import cli
+
+URL = ["--url", "http://127.0.0.1:1/"]
+PROFILE = ["run", *URL, "--profile", "profiles/k6-burst.yaml"]
+COMPARE = ["compare", "--command", "serve {port} {workers}", "--workers", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["run", *URL, "--rate", "nan"], "no schedule has nan requests per second"),
+        (["run", *URL, "--rate", "inf"], "no schedule has inf requests per second"),
+        (["run", *URL, "--rate", "1e12"], "at most 1,000,000"),
+        (["run", *URL, "--rate", "0.01", "--duration", "2s"], "nothing is due within 2 s"),
+        ([*PROFILE, "--rate", "5"], "`rate:` in a stage"),
+        ([*PROFILE, "--mix", "GET /=1"], "`endpoints:` in it"),
+        ([*PROFILE, "--target", "5"], "--slo, such as 'rps>100'"),
+        ([*PROFILE, "--shorten", "nan"], "give 1 or more"),
+        ([*COMPARE, "--rate", "5"], "at one --rate all take the same"),
+        ([*COMPARE, "--blocks", "-1"], "give --blocks 3 or more"),
+        ([*COMPARE, "--blocks", "0"], "give --blocks 3 or more"),
+        (["capacity", *URL, "--budget", "20s"], "ends before the first step near the capacity"),
+        (["capacity", *URL, "--slo", "p99<0ms"], "can hold at no rate"),
+    ],
+)
+def test_it_is_refused_in_one_sentence(
+    line: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*line, "--dry-run"]) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert len(told.err.strip().splitlines()) == 1
+    assert told.out == ""
+
+
+def test_a_secret_of_a_url_is_not_told_where_nothing_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "http://user:pazzword@127.0.0.1:1/v1?api_key=QUERYsecret"
+    assert cli.main(["run", "--url", url, "--reports", str(tmp_path)]) == 6
+    told = capsys.readouterr()
+    assert "nothing answers there" in told.err
+    assert "pazzword" not in told.err + told.out
+    assert "QUERYsecret" not in told.err + told.out
