@@ -222,3 +222,15 @@ def blocks_needed(
     equal = 1.1 * special.stdtrit(degrees, 1 - plan.alpha / family) + reach
     decides = (abs(estimate) / errors >= differ) | ((plan.log_margin - abs(estimate)) / errors >= equal)
     return int(count[decides.argmax()]) if decides.any() else None
+
+
+def smallest_found(noise: float, blocks: int, plan: Plan, *, power: float = 0.8) -> float | None:
+    """The log ratio that `blocks` blocks would probably (`power`) tell from 0, where one trial scatters by `noise`.
+
+    The approximation of `blocks_needed`; None where nothing can be said yet.
+    """
+    degrees = (blocks - 1) * (plan.configurations - 1)
+    if blocks < plan.first_look or degrees < 1 or not np.isfinite(noise):
+        return None
+    critical = 1.1 * special.stdtrit(degrees, 1 - plan.alpha / len(plan.pairs[0]) / 2)
+    return float((critical + special.ndtri(power)) * noise * np.sqrt(2 / blocks))

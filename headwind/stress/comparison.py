@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from headwind.statistics.adjustment import without_optimism
 from headwind.statistics.blocks import fit
 from headwind.statistics.search import SearchPlan, SearchState, judge_search
-from headwind.statistics.verdicts import EQUIVALENT, UNDECIDED, Outcome, Plan, blocks_needed, replay
+from headwind.statistics.verdicts import (
+    EQUIVALENT,
+    UNDECIDED,
+    Outcome,
+    Plan,
+    blocks_needed,
+    replay,
+    smallest_found,
+)
 from headwind.stress.journal import TrialRow
 
 FULL_FAMILY_UP_TO = (
@@ -54,6 +62,8 @@ class Judgement:
     doubt: float | None = (
         None  # of a search: the probability that the leader is not within the margin of the best
     )
+    noise: float | None = None  # standard deviation of one trial's log within its block
+    smallest: float | None = None  # the log ratio that so many blocks would probably tell from 0
 
     @property
     def leader(self) -> int:
@@ -118,6 +128,8 @@ def judge(
         relative=tuple(float(value) for value in corrected),
         set_aside=tuple((int(block), int(setting)) for block, setting in np.argwhere(aside)),
         next_round=() if over else everyone,
+        noise=float(outcome.noise) if np.isfinite(outcome.noise) else None,
+        smallest=smallest_found(float(outcome.noise), stopped, design),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -267,6 +268,12 @@ def _notes(
             "Ratios are paired within blocks and corrected for having stopped early; each interval covers the truth "
             "in 95 % of experiments by itself.",
         ]
+    if judgement.noise is not None and judgement.smallest is not None:
+        notes.append(
+            f"Trials scattered by {words.share(judgement.noise)} within their blocks (one standard deviation): after "
+            f"{judgement.blocks} blocks a difference is probably found from some "
+            f"{words.share(math.expm1(judgement.smallest))} on. Four times the blocks find half of that."
+        )
     for block, setting in judgement.set_aside:
         notes.append(
             f"Block {block + 1}, {names[setting]}: set aside as a stray outlier by its residual; the trial stays on "

@@ -88,6 +88,12 @@ def test_what_is_undecided_says_how_many_blocks_would_decide() -> None:
     assert "would probably decide" in document["answer"] or "would not decide" in document["answer"]
 
 
+def test_the_scatter_and_what_it_lets_be_found_are_told() -> None:
+    notes = [note["message"] for note in told([1000, 1030], noise=0.1)["assumptions"]]
+    (scatter,) = [note for note in notes if note.startswith("Trials scattered by")]
+    assert "after 8 blocks a difference is probably found from some" in scatter
+
+
 def test_the_document_is_what_its_schema_says() -> None:
     schema = json.loads((resources.files("headwind.report") / "schemas/experiment.schema.json").read_text())
     for rates in ([1000, 2000, 2004], [1000, 1020]):

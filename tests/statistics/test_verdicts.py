@@ -16,6 +16,7 @@ from headwind.statistics.verdicts import (
     Plan,
     blocks_needed,
     replay,
+    smallest_found,
 )
 
 PATHS = 20_000
@@ -160,3 +161,19 @@ def test_a_configuration_without_any_trial_is_undecided() -> None:
 
 def test_plain_lists_will_do() -> None:
     assert replay(trials([0.6, 0.0], 8, 0.01).tolist(), plan(2)).claims.tolist() == [FIRST_HIGHER]
+
+
+def test_the_smallest_difference_found_is_found_in_most_cases_and_half_of_it_is_not() -> None:
+    noise, design = 0.04, plan(2)
+    smallest = smallest_found(noise, 8, design)
+    assert smallest is not None
+    share = []
+    for effect in (smallest, smallest / 2):
+        logs = Machine(noise=noise, stray=0.0).trials(
+            np.array([effect, 0.0]), 400, 8, np.random.default_rng(7)
+        )
+        share.append((replay(logs, design).claims == FIRST_HIGHER).mean())
+    assert share[0] > 0.7
+    assert share[1] < 0.5
+    assert smallest_found(noise, 2, design) is None
+    assert smallest_found(float("nan"), 8, design) is None
