@@ -74,8 +74,8 @@ def measured(name: str, document: dict[str, Any]) -> str:
 def write(name: str, text: str) -> None:
     """Replace what follows `## Measured` in the page."""
     page = PAGES / f"{name}.md"
-    head = page.read_text().split("## Measured")[0]
-    page.write_text(f"{head}## Measured\n{text}")
+    head = page.read_text().split("## Measured")[0].rstrip()
+    page.write_text(f"{head}\n\n## Measured\n{text}")
 
 
 def main() -> int:

@@ -159,7 +159,7 @@ def rate_limited(facts: Facts) -> Cause | None:
             "rate_limited",
             "proved" if facts.count_status(lambda code: code == 429) else "likely",
             f"A rate limiter turns away {100 * refused / total:.0f} % of the requests and lets "
-            f"{good[0]:.0f}/s pass.",
+            f"{good[0]:,.0f}/s pass.",
             (
                 evidence("refused", refused, "1", "wrk, status 429 or quick 503"),
                 evidence("good answers per second", good[0], "1/s", "wrk, full load"),
@@ -172,7 +172,7 @@ def rate_limited(facts: Facts) -> Cause | None:
             ),
             "Raise the limit, or exempt the load test; nothing else about the server's speed can be "
             "learned above it.",
-            f"good answers above {good[0]:.0f}/s",
+            f"good answers above {good[0]:,.0f}/s",
         )
     return _held_back(facts)
 
@@ -204,7 +204,7 @@ def _held_back(facts: Facts) -> Cause | None:
     return Cause(
         "rate_limited",
         "likely",
-        f"Requests are held back to {facts.rate_per_s:.0f}/s although one needs only "
+        f"Requests are held back to {facts.rate_per_s:,.0f}/s although one needs only "
         f"{1e3 * (facts.service_s or 0):.1f} ms "
         "and the CPU is idle: a limiter that delays.",
         (

@@ -256,7 +256,7 @@ def _none(facts: Facts) -> Cause:
     return Cause(
         "none",
         "proved" if facts.cpu_limited and facts.trivial else "likely",
-        f"Nothing is wrong: at {facts.rate_per_s:.0f}/s what limits it is {limit}, and a request needs little.",
+        f"Nothing is wrong: at {facts.rate_per_s:,.0f}/s what limits it is {limit}, and a request needs little.",
         (
             evidence("throughput", facts.rate_per_s, "1/s", "wrk, full load"),
             evidence("unloaded service time", facts.service_s, "s", "probe 1"),
@@ -264,7 +264,7 @@ def _none(facts: Facts) -> Cause:
             evidence("server CPU", facts.server_cores, "cores", "/proc"),
         ),
         "Nothing needs to change for this load; for more, add workers up to the cores, then machines.",
-        f"about {facts.rate_per_s:.0f}/s again",
+        f"about {facts.rate_per_s:,.0f}/s again",
     )
 
 

@@ -82,7 +82,7 @@ def drift(facts: Facts) -> Cause | None:
     falling = parts is None or not parts[0] or parts[3] < 0.97 * parts[0]
     if grown is None or grown < 1.3 or after - before < 0.0002 or slower < 1.2 or not falling:
         return None
-    rates = f"{parts[0]:.0f}/s at the start of the load, {parts[3]:.0f}/s at its end; " if parts else ""
+    rates = f"{parts[0]:,.0f}/s at the start of the load, {parts[3]:,.0f}/s at its end; " if parts else ""
     return Cause(
         "drift",
         "proved" if grown >= 1.5 else "likely",
@@ -178,7 +178,7 @@ def pure_delay(facts: Facts) -> Cause | None:
             evidence("server CPU", facts.server_cores, "cores", "/proc"),
         ),
         "To be faster, shorten the wait itself; to see the server's limit, load with more connections.",
-        f"more connections give more throughput: {facts.rate_per_s:.0f}/s is not the ceiling",
+        f"more connections give more throughput: {facts.rate_per_s:,.0f}/s is not the ceiling",
         "headwind diagnose --connections " + str(2 * facts.full.connections),
     )
 

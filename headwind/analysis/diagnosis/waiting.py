@@ -158,7 +158,7 @@ def _blocked_loop(facts: Facts) -> Cause | None:
         ),
         "Await an asynchronous call instead, or move it to a thread (`def` instead of `async def` "
         "does that in FastAPI).",
-        f"throughput above {facts.rate_per_s:.0f}/s: other requests go on while one waits; the 404 "
+        f"throughput above {facts.rate_per_s:,.0f}/s: other requests go on while one waits; the 404 "
         "becomes fast",
     )
 
