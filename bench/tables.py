@@ -22,7 +22,8 @@ def section(name: str) -> str:
         return f"Not measured yet: `python -m bench.{name}`.\n"
     result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     machine = result["machine"]
-    where = f"`python -m bench.{name}`, {result['at'][:10]}, commit {str(result['commit'])[:9]}, "
+    where = f"`python -m bench.{name}`, {result['at'][:10]}, commit {str(result['commit'])[:9]}"
+    where += " with changes in no commit, " if str(result["commit"]).endswith("+") else ", "
     if "trees" in result:
         where += f"`service/` as in git tree {str(result['trees']['service'])[:9]}, "
     where += f"{machine['cpu']}, {machine['cpus']} cores"

@@ -84,8 +84,12 @@ def test_three_replicas_behind_nginx_all_take_load_from_wrk(compose: Callable[..
     assert min(share) > 0.8 * requests / REPLICAS, f"unevenly shared: {share}"
 
 
-def test_three_model_workers_behind_redis_serve_what_the_api_accepts(compose: Callable[..., str]) -> None:
-    compose("--profile", "queue", "up", "-d", "--wait", "--scale", "model=3", SERVING="queue")
+def test_three_model_workers_behind_redis_serve_what_the_api_accepts(
+    compose: Callable[..., str], image: str
+) -> None:
+    # The test above builds the image as the compose file says; this one takes the one that is there.
+    up = ("--profile", "queue", "up", "-d", "--wait", "--scale", "model=3")
+    compose(*up, SERVING="queue", IMAGE=image)
     printed = compose("run", "--rm", "--no-deps", "-T", "wrk")
     assert "Socket errors" not in printed
     assert "Non-2xx" not in printed
