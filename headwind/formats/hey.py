@@ -40,7 +40,7 @@ def _from_text(block: summary.Block, text: str) -> Run | None:
     if (average is None and total is None) or rate is None or _is_another_tool(block, text):
         return None
     outcome = summary.outcome(block, text, rate, total)
-    errors, unknown = Errors(), 0
+    errors, unknown = Errors(status=outcome.status), 0
     if outcome.messages is not None:
         errors, unknown = errors_of(outcome.messages, outcome.status)
     data = first(block, "data") or first(block, "data_of_boom")

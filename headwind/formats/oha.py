@@ -121,7 +121,7 @@ def _finished(run: Run, outcome: summary.Outcome) -> Run:
     """The run with what follows from status codes and errors."""
     messages = outcome.messages
     aborted = sum(count for message, count in messages or () if message.startswith(_DEADLINE))
-    errors, unknown = Errors(), 0
+    errors, unknown = Errors(status=outcome.status), 0
     if messages is not None and outcome.codes is not None:
         failed = [(message, count) for message, count in messages if not message.startswith(_DEADLINE)]
         errors, unknown = errors_of(failed, outcome.status)

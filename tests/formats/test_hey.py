@@ -103,3 +103,9 @@ def test_boom_ends_its_times_like_sentences() -> None:
     assert (run.requests, run.duration_s, run.requests_per_s, run.bytes_read) == (100, 2.0, 50.0, 4200)
     assert run.latency is not None
     assert (run.latency.mean_s, run.latency.max_s) == (0.02, 0.05)
+
+
+def test_a_message_that_is_cut_leaves_the_status_codes_certain() -> None:
+    text = fixture("hey/dropped.txt").replace("[200]\t196", "[503]\t196")
+    run = only_run(text.rstrip(), "hey")
+    assert (run.errors, run.requests) == (Errors(status=196), 196)
