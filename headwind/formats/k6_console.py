@@ -70,6 +70,7 @@ class _State:
     last: int = 0
     section: str = k6.TOTAL
     seen: set[str] = field(default_factory=set)  # metrics of the whole test, and sections
+    ended: bool = False  # its own last progress line was there
     tagged: str = ""  # the metric that lines with { tags } belong to
 
 
@@ -114,10 +115,15 @@ def _begins(item: Field, state: _State) -> bool:
     if item.name in _SECTIONS:
         return _title(item) in state.seen and not _ARROW.search(item.prefix)
     if item.name == "running":
-        # A progress line long after the summary is another run's.
-        return item.line - state.last > _RUNNING_AFTER
+        return item.line - state.last > _RUNNING_AFTER or _runs_again(item, state)
     match = _METRIC.search(item.prefix) if item.name in _METRICS and state.section == k6.TOTAL else None
     return match is not None and match[2] in state.seen
+
+
+def _runs_again(item: Field, state: _State) -> bool:
+    """Whether a progress line behind a summary is another run's: k6 prints one there, and its time only grows."""
+    known, now = state.summary.duration_s, duration(item.rest.split(")")[0])
+    return state.ended or (known is not None and now is not None and now < known)
 
 
 def _title(item: Field) -> str:
@@ -132,6 +138,7 @@ def _take(item: Field, state: _State) -> None:
         _enter(item, state)
     elif item.name == "running":
         state.summary.duration_s = duration(item.rest.split(")")[0])
+        state.ended = bool(state.seen)
     elif item.name.startswith("stopped"):
         state.summary.interrupted = True
     elif item.name.startswith("crossed"):

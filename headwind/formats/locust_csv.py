@@ -48,6 +48,7 @@ _METHOD = re.compile(r"([A-Z]{3,8}|None) (.+)")  # the distribution has it in fr
 _FIRST = re.compile(r"(?:(?:Timestamp|Type|Method|Name)|\"(?:Timestamp|Type|Method|Name)\")[,;\t]", re.I)
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
 _LONGEST_GAP_S = 3600
+_GREW_AT_MOST = 0.1  # of its requests while someone saved one table after the other
 
 
 @dataclass(slots=True)
@@ -82,10 +83,23 @@ def read(text: str) -> list[Run]:
             found.append(_of_stats(table))
         elif latest is None:
             found.append(_of_stats(table))
-        else:  # the percentiles of the table before
-            found[-1] = _with_percentiles(found[-1], latest, table)
+        else:
+            other = _of_stats(table)
+            if _is_near(found[-1].requests, other.requests):  # the percentiles of the table before
+                found[-1] = _with_percentiles(found[-1], latest, table)
+            else:
+                found.append(other)
             latest = None
     return found
+
+
+def _is_near(requests: int | None, others: int | None) -> bool:
+    """Whether two tables may be of one test that went on between their downloads."""
+    return (
+        requests is not None
+        and others is not None
+        and abs(requests - others) <= _GREW_AT_MOST * max(requests, others)
+    )
 
 
 def _with_percentiles(run: Run, totals: _Table, table: _Table) -> Run:

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from headwind.formats import read_text
 from headwind.run import Endpoint, Errors, Run
 from tests.formats.tool_text import codes, fixture, only_run, read_as
 
@@ -246,3 +247,8 @@ def test_the_distribution_behind_the_totals_of_the_same_requests_is_theirs() -> 
     later = only_run(_OLD_TOTALS + "\n" + _OLD_DISTRIBUTION.replace("4913", "4999"), "locust")
     assert later.latency is not None
     assert later.latency.percentiles_s == {"50": 0.017}
+
+
+def test_a_distribution_of_another_test_is_a_run_of_its_own() -> None:
+    text = _OLD_TOTALS + "\n" + _OLD_DISTRIBUTION.replace("4913", "491")
+    assert [run.requests for run in read_text(text, "test")] == [4913, 491]
