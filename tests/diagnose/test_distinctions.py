@@ -251,3 +251,19 @@ def test_sockets_that_nobody_holds_are_left_out(monkeypatch: pytest.MonkeyPatch)
     )
     monkeypatch.setattr(proc, "read_text", lambda path: text if path.endswith("/tcp") else None)
     assert [found.remote_port for found in proc.sockets().values()] == [3000]
+
+
+def test_where_others_have_the_whole_cpu_neither_server_nor_generator_is_cleared() -> None:
+    """Both may have wanted more than they got."""
+    before = seen("rate_delay")
+    assert codes(before)[0] == "rate_limited"
+    _, counters = full_of(before)
+    taken = with_counters(
+        before,
+        host_busy_s=counters.cpus * counters.wall_s,
+        host_idle_s=0.0,
+        host_nice_s=0.0,
+        generator_thread_cpu_s=0.26 * counters.wall_s,
+    )
+    assert not excluded(taken) & {"cpu_bound", "generator_limited"}
+    assert "rate_limited" not in codes(taken)

@@ -181,6 +181,8 @@ def _held_back(facts: Facts) -> Cause | None:
     slots = facts.slots
     if slots is None or facts.cpu_limited or not facts.saturated or facts.halving is None:
         return None
+    if facts.idle_share < 0.1 and facts.generator_share >= 0.1:
+        return None  # the load generator may have got less of the CPU than it wanted
     # One after the other, requests come at the limiter's pace; now and then, faster. Behind a lock both are the same.
     spaced = slots <= 0.8 and (facts.closed_service_s or 0.0) >= 1.2 * (facts.service_s or 1.0)
     if (

@@ -17,6 +17,7 @@ Check = Callable[[Facts], str | None]
 
 def _cpu(facts: Facts) -> str | None:
     nearly_full = facts.idle_share < 0.15 and facts.server_cores >= 0.3 * facts.counters.server_cpus
+    nearly_full = nearly_full or facts.idle_share < 0.05  # it may have wanted more than it got
     lost = any(load.counters.pids_gone for load in facts.loads)  # what these used is not known
     if facts.cpu_limited or nearly_full or lost:
         return None
@@ -294,7 +295,8 @@ def _cold(facts: Facts) -> str | None:
 
 def _generator(facts: Facts) -> str | None:
     share = facts.generator_share
-    if share < 0.01 or (share >= 0.5 and facts.idle_share < 0.15):
+    taken = facts.idle_share < 0.1 and facts.others_cores >= 0.2 * facts.counters.cpus
+    if share < 0.01 or taken or (share >= 0.5 and facts.idle_share < 0.15):
         return None  # wrk needs more than nothing: it was not read; or it may have wanted more than it got
     return f"wrk's busiest thread used {100 * share:.0f} % of a core" if share < 0.75 else None
 
