@@ -22,8 +22,8 @@ def drawn(text: str) -> str:
     if SIDE in text or "Stat" not in text:
         return text
     heading = _HEADING.search(text)
-    if heading is None:
-        return text
+    if heading is None or heading["side"] in heading["before"]:
+        return text  # no table of autocannon's, or one that people made of several
     side, start = heading["side"], len(heading["before"])
     lines = text.split("\n")
     at = text.count("\n", 0, heading.start())

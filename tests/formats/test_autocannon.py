@@ -133,6 +133,17 @@ def test_boxes_of_ascii_and_of_markdown() -> None:
     )
 
 
+def test_a_table_of_several_tests_is_nobodys_report() -> None:
+    text = (
+        "| Date | Stat | 2.5% | 50% | 97.5% | 99% | Avg | Stdev | Max |\n|---|---|---|---|---|---|---|---|---|\n"
+        "| 1.8. | Latency | 1 ms | 2 ms | 3 ms | 4 ms | 2.5 ms | 1 ms | 9 ms |\n"
+        "| 2.8. | Latency | 2 ms | 3 ms | 4 ms | 5 ms | 3.5 ms | 1 ms | 8 ms |\n\n"
+        "| Date | Stat | 1% | 2.5% | 50% | 97.5% | Avg | Stdev | Min |\n|---|---|---|---|---|---|---|---|---|\n"
+        "| 1.8. | Req/Sec | 1 | 2 | 3 | 4 | 3.5 | 1 | 1 |\n| 2.8. | Req/Sec | 1 | 2 | 3 | 4 | 2.5 | 1 | 1 |\n"
+    )
+    assert read_text(text, "test") == []
+
+
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_percentiles_of_the_tables_without_boxes(version: str) -> None:
     text = (
