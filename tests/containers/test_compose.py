@@ -11,8 +11,15 @@ from tests.containers.conftest import ROOT, docker
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
 REPLICAS = 3
-ASK = """
-import json, urllib.error, urllib.request
+ASK_ONCE_NOBODY_WORKS = """
+import json, time, urllib.error, urllib.request
+limit = time.monotonic() + 30
+while time.monotonic() < limit:
+    try:
+        urllib.request.urlopen("http://127.0.0.1:8000/ready")
+        time.sleep(0.2)
+    except urllib.error.HTTPError:
+        break
 flight = {"airline": "UA", "origin": "EWR", "destination": "IAH", "departure": "2013-07-04T17:05"}
 headers = {"content-type": "application/json"}
 request = urllib.request.Request("http://127.0.0.1:8000/v1/prediction", json.dumps(flight).encode(), headers)
@@ -97,5 +104,5 @@ def test_three_model_workers_behind_redis_serve_what_the_api_accepts(
     assert predictions(api) > 100
     before = predictions(api)
     compose("--profile", "queue", "kill", "model")
-    assert docker("exec", api, "python", "-c", ASK) == "503 1"
+    assert docker("exec", api, "python", "-c", ASK_ONCE_NOBODY_WORKS) == "503 1"
     assert predictions(api) >= before
