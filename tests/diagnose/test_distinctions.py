@@ -267,3 +267,24 @@ def test_where_others_have_the_whole_cpu_neither_server_nor_generator_is_cleared
     )
     assert not excluded(taken) & {"cpu_bound", "generator_limited"}
     assert "rate_limited" not in codes(taken)
+
+
+def test_drops_that_no_client_noticed_are_no_overflow() -> None:
+    """Without keep-alive trouble the stream's connects are the only ones: a fifth of them dropped would show."""
+    full, _ = full_of(seen("healthy_two"))
+    quick = tuple(Answer("missing", i, i, 0.001, i + 0.002, 404) for i in range(60))
+    late = tuple(replace(row, connect_s=1.02, done_s=row.sent_s + 1.03) for row in quick[:12])
+
+    def dropped(answers: tuple[Answer, ...]) -> Observations:
+        loaded = replace(seen("healthy_two"), full=replace(full, answers=answers), half=None)
+        return with_counters(loaded, accept_overflows=26, accept_overflows_late=26)
+
+    assert "accept_queue_overflow" not in codes(dropped(quick))
+    assert "accept_queue_overflow" in codes(dropped((*quick[12:], *late)))
+
+
+def test_refusals_take_no_place_in_a_pool() -> None:
+    before = seen("pool_async")
+    full, _ = full_of(before)
+    statuses = {"200": full.requests // 50, "429": full.requests - full.requests // 50}
+    assert codes(replace(before, full=replace(full, statuses=statuses))) == ["rate_limited"]

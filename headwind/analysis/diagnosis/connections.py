@@ -57,12 +57,13 @@ def waits_to_connect(facts: Facts) -> bool:
 def accept_queue_overflow(facts: Facts) -> Cause | None:
     """Connections refused by a full listen queue: again and again, or only at the start, when they all come at once.
 
-    A few drops mean nothing (the kernel counts others with them); many, or connects that had to be repeated, do.
+    A few drops mean nothing (the kernel counts others with them); many do, unless the independent stream connected
+    again and again and never had to repeat it.
     """
     late = sum(load.counters.accept_overflows_late or 0 for load in facts.loads)
     early = sum(load.counters.accept_overflows or 0 for load in facts.loads) - late
     slow, connects = slow_connects(facts)
-    lasting = late >= 20 or (late >= 3 and slow >= 2)
+    lasting = (late >= 20 and (slow >= 1 or connects < 20)) or (late >= 3 and slow >= 2)
     if not lasting and early + late < 0.2 * facts.full.connections:
         return None
     title = (

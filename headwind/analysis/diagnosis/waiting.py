@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwind.analysis.diagnosis import connections, overtime, pauses
+from headwind.analysis.diagnosis import connections, environment, overtime, pauses
 from headwind.analysis.diagnosis.environment import evidence
 from headwind.analysis.diagnosis.facts import IDLE_STATES, Facts
 from headwind.analysis.diagnosis.gains import gain
@@ -47,8 +47,11 @@ def waiting(facts: Facts) -> list[Cause]:
 
 
 def _counts_mean_nothing(facts: Facts) -> bool:
-    """Whether requests in service cannot be counted: the service time changed as the load ran, or requests take
-    longer than alone only because nothing is answered for a part of the time."""
+    """Whether requests in service cannot be counted: they are refused, the service time changed as the load ran, or
+    requests take longer than alone only because nothing is answered for a part of the time."""
+    limited = environment.rate_limited(facts)
+    if limited is not None and limited.certainty == "proved":
+        return True  # most answers are refusals
     drifting = overtime.drift(facts)
     if drifting is not None and drifting.certainty == "proved":
         return True
