@@ -123,7 +123,13 @@ def _begins(item: Field, state: _State) -> bool:
 def _runs_again(item: Field, state: _State) -> bool:
     """Whether a progress line behind a summary is another run's: k6 prints one there, and its time only grows."""
     known, now = state.summary.duration_s, duration(item.rest.split(")")[0])
-    return state.ended or (known is not None and now is not None and now < known)
+    total = state.summary.part(k6.TOTAL)
+    if state.ended or now is None:
+        return state.ended
+    if known is not None and now < known:
+        return True
+    lasted = total.requests / total.requests_per_s if total.requests and total.requests_per_s else now
+    return abs(now - lasted) > 2 + 0.1 * lasted  # k6 takes its rates over that very time
 
 
 def _title(item: Field) -> str:

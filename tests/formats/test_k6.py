@@ -190,17 +190,23 @@ def test_a_test_that_was_stopped_says_so_on_a_terminal_too() -> None:
     assert not only_run(fixture("k6/console-v1.txt"), "k6").interrupted
 
 
+def _of_old(requests: int, seconds: int) -> str:
+    return (
+        "     http_req_duration..: avg=1ms med=1ms p(95)=2ms\n"
+        f"     http_reqs..........: {requests} {requests / seconds}/s\n"
+    )
+
+
+def _progress(seconds: int) -> str:
+    return f"running (0m{seconds:02}.0s), 00/10 VUs, 1 complete and 0 interrupted iterations\n"
+
+
 def test_the_first_progress_line_of_the_next_test_is_not_the_end_of_the_one_before() -> None:
-    metrics = (
-        "     http_req_duration..: avg={0}ms med=1ms p(95)=2ms\n     http_reqs..........: {0}00 {0}0/s\n"
-    )
-    old = "running (0m30.0s), 00/10 VUs, 1 complete and 0 interrupted iterations\n\n" + metrics.format(3)
-    next_one = (
-        "\nrunning (0m01.0s), 10/10 VUs, 1 complete\nrunning (0m20.0s), 00/10 VUs, 1 complete\n\n"
-        + metrics.format(4)
-    )
-    runs = read_text(old + next_one, "test")
-    assert [(run.requests, run.duration_s) for run in runs] == [(300, 30), (400, 20)]
-    after = metrics.format(5) + "\nrunning (0m31.0s), 00/10 VUs, 1 complete\n"
-    runs = read_text(after + next_one, "test")
-    assert [(run.requests, run.duration_s) for run in runs] == [(500, 31), (400, 20)]
+    next_one = "\n" + _progress(1) + _progress(20) + "\n" + _of_old(400, 20)
+    for before, seconds in (
+        (_progress(30) + "\n" + _of_old(300, 30), 30),
+        (_of_old(300, 31) + "\n" + _progress(31), 31),
+        (_of_old(300, 30), None),
+    ):
+        runs = read_text(before + next_one, "test")
+        assert [(run.requests, run.duration_s) for run in runs] == [(300, seconds), (400, 20)]
