@@ -151,6 +151,16 @@ class Server:
             time.sleep(0.05)
         raise AssertionError(f"not ready within {limit_s} s:\n{self.log.read_text()}")
 
+    def accepted(self) -> int:
+        """How many requests the log says the server accepted; it needs ACCESS_LOG=all."""
+        return self.log.read_bytes().count(b'{"event":"accepted"')
+
+    def wait_until_accepted(self, count: int) -> None:
+        limit = time.monotonic() + 10
+        while self.accepted() < count:
+            assert time.monotonic() < limit, "not accepted"
+            time.sleep(0.001)
+
     def stop(self) -> int:
         """SIGTERM, then the exit code; SIGKILL if it does not end."""
         if self.process.poll() is None:

@@ -318,25 +318,13 @@ def test_over_capacity_is_503_with_retry_after_at_once_and_a_stop_answers_what_w
         assert server.metrics()['flight_delay_requests_total{status="503"}'] == len(refused)
 
         waiting = connections[:20]
-        before = accepted(server)
+        before = server.accepted()
         for connection in waiting:
             connection.sendall(request())
-        wait_until_accepted(server, before + 20)
+        server.wait_until_accepted(before + 20)
         server.process.terminate()
         assert [read_response(connection)[9:12] for connection in waiting] == [b"200"] * 20
         assert server.process.wait(20) == 0
-
-
-def accepted(server: Server) -> int:
-    """How many requests the server's log says it accepted; it needs ACCESS_LOG=all."""
-    return server.log.read_bytes().count(b'{"event":"accepted"')
-
-
-def wait_until_accepted(server: Server, count: int) -> None:
-    limit = time.monotonic() + 10
-    while accepted(server) < count:
-        assert time.monotonic() < limit, "not accepted"
-        time.sleep(0.001)
 
 
 def lives(pid: int) -> bool:
@@ -367,9 +355,9 @@ def test_an_interrupted_master_stops_at_once_with_idle_connections_open_and_answ
         idle.sendall(request())
         read_response(idle)
         many = b"[" + b",".join([BODY] * 200) + b"]"
-        before = accepted(server)
+        before = server.accepted()
         busy.sendall(request(many, "/v1/predictions"))
-        wait_until_accepted(server, before + 1)
+        server.wait_until_accepted(before + 1)
         server.process.send_signal(signal.SIGINT)
         assert read_response(busy)[9:12] == b"200"
         assert idle.recv(1) == b""
