@@ -197,4 +197,9 @@ def again(
     url = quoted(run.url)
     if not context.wrk or seconds >= LONGEST_BELIEVABLE_S:
         return f"headwind run --url {url} --connections {connections}"
+    return _wrk_command(threads, connections, seconds, url)
+
+
+@lru_cache(maxsize=256)
+def _wrk_command(threads: int, connections: int, seconds: float, url: str) -> str:
     return f"wrk -t{min(threads, connections)} -c{connections} -d{seconds:.0f}s --timeout 30s --latency {url}"

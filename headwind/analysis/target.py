@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from headwind.analysis import closed_loop
 from headwind.analysis.context import Context, again
@@ -114,6 +115,7 @@ def _what_meets_it(context: Context, wanted: int, evidence: list[Evidence]) -> t
     )
 
 
+@lru_cache(maxsize=64)  # several findings about a run say the same one
 def seconds_range(low: float, high: float) -> str:
     """Two durations as one range: "3.12 to 3.24 s", or one value where both print alike."""
     first, last = seconds(low), seconds(high)

@@ -133,4 +133,4 @@ def _part(work: _Work, piece: Piece, first_index: int) -> Part:
         file.seek(piece.begin)
         data = file.read(piece.end - piece.begin)
     runs = read_part(data, piece.first_line, timeout_s=work.timeout_s)
-    return work.judge.stored([(work.source, run) for run in runs], first_index, work.folder)
+    return work.judge.stored(((work.source, run) for run in runs), first_index, work.folder)

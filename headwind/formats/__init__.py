@@ -128,13 +128,13 @@ def read_path(path: str | Path, *, tool: str | None = None, timeout_s: float | N
         yield from _read_file(path, tool, timeout_s)
 
 
-def read_part(data: bytes, first_line: int, *, timeout_s: float | None = None) -> list[Run]:
+def read_part(data: bytes, first_line: int, *, timeout_s: float | None = None) -> Iterator[Run]:
     """The runs of wrk and wrk2 in a part of a long UTF-8 text that begins at line `first_line`, from 1.
 
     Parts read alone give the runs of the whole where each begins with a header right behind a finished report.
     """
     scanner = wrk.Scanner(first_line=first_line)
-    return [_as_told(run, None, timeout_s) for run in scanner.feed(clean(decode(data)), last=True)]
+    return (_as_told(run, None, timeout_s) for run in scanner.feed(clean(decode(data)), last=True))
 
 
 def _read_file(path: str | Path, tool: str | None, timeout_s: float | None) -> Iterator[Run]:
