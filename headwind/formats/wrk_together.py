@@ -26,7 +26,7 @@ _JOB = re.compile(
 _BACKGROUND = re.compile(r"&\s*$")
 _LONGER = 1.1  # a run that took so many times its planned duration was none of that plan
 _LONGER_S = 2.0
-_NEXT_LINES = 2  # so close stand the headers of loads that began at once, before their threads lines
+_NEXT_LINES = 1  # so close stand the headers of loads that began at once, before their threads lines
 _OF_A_REPORT = frozenset(
     {"threads", "stats", "latency", "rate", "distribution", "percent", "spectrum", "summary"}
     | {"requests", "socket", "status", "per_second", "transfer"}
