@@ -288,3 +288,14 @@ def test_refusals_take_no_place_in_a_pool() -> None:
     full, _ = full_of(before)
     statuses = {"200": full.requests // 50, "429": full.requests - full.requests // 50}
     assert codes(replace(before, full=replace(full, statuses=statuses))) == ["rate_limited"]
+
+
+def test_a_404_that_was_not_warm_yet_makes_no_handler_cheap() -> None:
+    """Java: the few 404s alone cost 1.3 ms each, mostly its compiler's; under load a request costs as much."""
+    before = seen("cpu_two")
+    base = before.unloaded
+    assert base.missing_counters is not None
+    cold = replace(
+        base.missing_counters, processes=(ProcessUse(1, "java", "worker", 0.005 * base.missing_requests),)
+    )
+    assert codes(replace(before, unloaded=replace(base, missing_counters=cold)))[0] == "cpu_bound"

@@ -29,6 +29,7 @@ SATURATED_BELOW = 1.35  # X(c) / X(c/2): 1 saturated, 2 pure delay
 DELAY_ABOVE = 1.6
 # Per request beyond a 404: routing, a thread and a small answer (FastAPI, on a core of 2.6 GHz: 0.05 to 0.2 ms).
 TRIVIAL_CPU_S = 0.0003
+DEAREST_404_S = 0.0006  # Django's behind gunicorn costs 0.5 ms; what costs more was not warm yet
 
 
 def latencies_s(answers: Iterable[Answer], kind: str | None = None) -> list[float]:
@@ -40,8 +41,7 @@ def latencies_s(answers: Iterable[Answer], kind: str | None = None) -> list[floa
 
 def median(values: Iterable[float]) -> float | None:
     """The median; None without values."""
-    found = list(values)
-    return statistics.median(found) if found else None
+    return statistics.median(found) if (found := list(values)) else None
 
 
 @dataclass(frozen=True)
@@ -299,9 +299,9 @@ class Facts:
         """The handler costs little beyond what the server needs for any answer, a 404 included."""
         if self.unloaded_cpu_s is None:
             return False
-        # What runs beside the requests weighs more on the few alone.
+        # What idles beside the requests weighs more on the few alone.
         own = min(self.unloaded_cpu_s, self.cpu_per_request_s or self.unloaded_cpu_s)
-        any_answer = (self.missing_cpu_s or 0.0) if self.missing_is_404 else TRIVIAL_CPU_S
+        any_answer = min(self.missing_cpu_s or 0.0, DEAREST_404_S) if self.missing_is_404 else TRIVIAL_CPU_S
         return own <= any_answer + TRIVIAL_CPU_S
 
     # --- machine ------------------------------------------------------------------------------------------------
