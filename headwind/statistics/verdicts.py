@@ -153,7 +153,7 @@ def replay(logs: ArrayLike, plan: Plan, *, ended: bool = False) -> Outcome:
         fresh["half_widths"] = fresh["errors"] * getattr(critical.interval, kind)[index]
         differ = np.array([getattr(values, kind)[index] for values in critical.differ])
         equal = np.array([getattr(values, kind)[index] for values in critical.equal])
-        added = _claim(claims, fresh["estimates"], fresh["errors"], differ, equal, plan.log_margin)
+        added = claim(claims, fresh["estimates"], fresh["errors"], differ, equal, plan.log_margin)
         claims = np.where(running[..., None], added, claims)
         for name, value in fresh.items():
             chosen = running[..., None] if value.ndim > len(lead) else running
@@ -177,10 +177,13 @@ def _answered(now: Fit, claims: Claims, plan: Plan) -> NDArray[np.bool_]:
     return np.asarray(((claims != UNDECIDED) | ~concerns).all(-1))
 
 
-def _claim(
+def claim(
     claims: Claims, estimate: Floats, error: Floats, differ: Floats, equal: Floats, log_margin: float
 ) -> Claims:
-    """Add what one look proves: differences first, then equivalence; `differ[r]`, `equal[r]` as CriticalValues."""
+    """Add to claims (..., pairs) what one look proves: differences first, then equivalence.
+
+    `estimate` are log ratios with standard `error`; `differ[r]`, `equal[r]` as in CriticalValues, r from 0.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.nan_to_num(np.abs(estimate) / error, nan=0.0)
         inside = np.nan_to_num((log_margin - np.abs(estimate)) / error, nan=-np.inf)

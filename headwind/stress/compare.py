@@ -74,7 +74,8 @@ def declaration(axis: Axis, base: Plan, options: Options, again: str) -> dict[st
             f"{FIRST_LOOK} or more."
         )
     blocks = options.blocks or min(fitting, MOST_BLOCKS)
-    design = comparison.design_of(len(axis.configurations), blocks, margin=options.margin)
+    costs = [row.cost for row in axis.configurations]
+    design = comparison.design_of(len(costs), blocks, margin=options.margin, costs=costs)
     return {
         "kind": "compare",
         "axis": axis.name,
@@ -136,7 +137,7 @@ class Comparison:
         self.interrupt = interrupt
         self.journal = Journal(into)
         settings = declared["design"]
-        self.design = SearchPlan(**settings) if declared["is_search"] else Family.from_json(settings)
+        self.design = SearchPlan.from_json(settings) if declared["is_search"] else Family.from_json(settings)
         self.latency: list[dict[str, Any]] = []
         self._began = time.monotonic()
         self._before_s = sum(row.took_s for row in self.journal.rows)
@@ -150,7 +151,7 @@ class Comparison:
         return comparison.judge(self.journal.kept(), self.design, seed=self.declared["seed"], ended=ended)
 
     def run(self) -> str:
-        """Go on to the end; why it ended, as a key of comparison_report.ENDINGS. The document is on disk after it."""
+        """Go on to the end; why it ended, as a key of recommendation.ENDINGS. The document is on disk after it."""
         self._mask_what_a_kill_left()
         judgement = self.judge()
         ended = None
@@ -165,8 +166,7 @@ class Comparison:
             self._tell(judgement)
             self.write("interrupted", judgement)
         if ended is None:
-            spent = judgement.blocks >= self.declared["blocks"] and not _answered(judgement)
-            ended = "blocks" if spent else "answered"
+            ended = "answered" if judgement.answered else "blocks"
         judgement = self.judge(ended=ended == "budget")
         if ended != "interrupted" and self.declared["reserve_s"]:
             self._measure_latency(judgement)
@@ -295,8 +295,14 @@ class Comparison:
         name = self.axis.configurations[row.configuration].name
         counts = f"discarded: {row.discarded}" if row.discarded else words.rate(row.good_per_s)
         left_s = max(0.0, self.declared["budget_s"] - self.elapsed_s)
+        # A search has as many rounds as its trials last for: those who left take no part in the later ones.
+        block = (
+            f"round {row.block + 1}"
+            if self.declared["is_search"]
+            else f"block {row.block + 1} of {self.declared['blocks']}"
+        )
         print(
-            f"block {row.block + 1} of {self.declared['blocks']}, trial {row.position + 1} of {trials}: {name}  "
+            f"{block}, trial {row.position + 1} of {trials}: {name}  "
             f"{counts}   (at most {left_s:.0f} s left)",
             file=sys.stderr,
             flush=True,
@@ -320,14 +326,6 @@ def _latency_row(name: str, rate: float, histograms: Sequence[Histogram]) -> dic
         "answers": merged.total,
         **{f"p{p}_s": merged.percentile_s(p) for p in (50, 90, 99)},
     }
-
-
-def _answered(judgement: Judgement) -> bool:
-    if judgement.doubt is not None:
-        return not judgement.next_round
-    leader = judgement.leader
-    pairs = [pair for pair in judgement.pairs if leader in (pair.first, pair.second)]
-    return all(pair.verdict != "undecided" for pair in pairs)
 
 
 def _row(result: trial.Trial, block: int, position: int, setting: int, attempt: int, where: Path) -> TrialRow:

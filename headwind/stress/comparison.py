@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from headwind.statistics.adjustment import without_optimism
-from headwind.statistics.blocks import fit
-from headwind.statistics.search import SearchPlan, SearchState, judge_search
+from headwind.statistics.blocks import Fit, fit
+from headwind.statistics.search import FIRST_ROUNDS, SearchPlan, SearchState, judge_search, unjudged
 from headwind.statistics.verdicts import (
     EQUIVALENT,
     UNDECIDED,
@@ -30,6 +31,7 @@ FULL_FAMILY_UP_TO = (
 
 MOST_BLOCKS = 24  # planned without being asked; beyond, what is missing is a quieter machine, not patience
 MOST_FINALISTS = 3
+_VERDICTS = {UNDECIDED: "undecided", EQUIVALENT: "equivalent", 1: "better", -1: "worse"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,15 @@ class Judgement:
     )
     noise: float | None = None  # standard deviation of one trial's log within its block
     smallest: float | None = None  # the log ratio that so many blocks would probably tell from 0
+    search: SearchState | None = None  # of a search: who is named, with what doubt
+
+    @property
+    def answered(self) -> bool:
+        """Whether every question about the leader is: each pair with it decided; in a search, its doubt dispelled."""
+        if self.search is not None:
+            return self.search.sure
+        pairs = [pair for pair in self.pairs if self.leader in (pair.first, pair.second)]
+        return all(pair.verdict != "undecided" for pair in pairs)
 
     @property
     def leader(self) -> int:
@@ -149,7 +160,6 @@ def _corrected(outcome: Outcome, design: Plan, seed: int) -> NDArray[np.float64]
 
 
 def _pairs(outcome: Outcome, corrected: NDArray[np.float64], design: Plan) -> list[Pair]:
-    names = {UNDECIDED: "undecided", EQUIVALENT: "equivalent", 1: "better", -1: "worse"}
     pairs = []
     for index, (first, second) in enumerate(zip(*design.pairs, strict=True)):
         estimate, half = float(outcome.estimates[index]), float(outcome.half_widths[index])
@@ -162,7 +172,7 @@ def _pairs(outcome: Outcome, corrected: NDArray[np.float64], design: Plan) -> li
             Pair(
                 int(first),
                 int(second),
-                names[claim],
+                _VERDICTS[claim],
                 math.exp(corrected[first] - corrected[second]),
                 math.exp(estimate - half) if known else None,
                 math.exp(estimate + half) if known else None,
@@ -179,46 +189,55 @@ def _judge_search(
     logs = logs_of(kept, design.settings, "good_per_s")
     racing: tuple[int, ...] = tuple(range(design.settings))
     rounds = 0
-    state = SearchState(0, racing, 1.0, False, np.zeros(design.settings))
+    state = unjudged(design)
     while racing and rounds < len(logs) and all((rounds, setting) in kept for setting in racing):
         rounds += 1
         state = judge_search(logs[:rounds], design, np.random.default_rng([seed, rounds]))
         racing = state.next_round
-    effects = np.asarray(state.effects)
-    order = sorted(range(design.settings), key=lambda k: (k != state.leader, -effects[k]))
+    logs = logs[:rounds]
+    judged = rounds >= FIRST_ROUNDS
+    now = fit(logs) if judged else None
+    order = sorted(range(design.settings), key=lambda k: (k != state.leader, -state.effects[k]))
     return Judgement(
         blocks=rounds,
         over=not racing or ended,
-        pairs=_search_pairs(logs[:rounds], state) if rounds >= 2 else (),
+        pairs=_search_pairs(logs, now, state, design) if now else (),
         order=tuple(order),
-        relative=tuple(float(value) for value in effects),
-        set_aside=(),
+        relative=tuple(float(value) for value in state.effects),
+        set_aside=tuple((int(r), int(k)) for r, k in np.argwhere(now.set_aside)) if now else (),
         next_round=() if ended else racing,
         doubt=state.doubt,
+        noise=math.sqrt(float(now.variance)) if now and float(now.degrees) > 0 else None,
+        search=state,
     )
 
 
-def _search_pairs(logs: NDArray[np.float64], state: SearchState) -> tuple[Pair, ...]:
-    """Each setting beside the leader with a plain 95 % interval: a search makes no claim about pairs."""
-    from scipy import special
-
-    now = fit(logs)
-    others = [k for k in range(logs.shape[1]) if k != state.leader]
-    first, second = np.array(others), np.full(len(others), state.leader)
+def _search_pairs(
+    logs: NDArray[np.float64], now: Fit, state: SearchState, design: SearchPlan
+) -> tuple[Pair, ...]:
+    """Every pair with the search's verdict, and a plain 95 % interval."""
+    first, second = design.pairs
     estimates, errors = now.differences(first, second)
     reach = float(special.stdtrit(max(1.0, float(now.degrees)), 0.975))
-    return tuple(
-        Pair(
-            int(k),
-            state.leader,
-            "undecided",
-            math.exp(estimate),
-            math.exp(estimate - reach * error) if math.isfinite(error) else None,
-            math.exp(estimate + reach * error) if math.isfinite(error) else None,
-            None,
+    both = (np.isfinite(logs[:, first]) & np.isfinite(logs[:, second])).sum(0)
+    pairs = []
+    for i, (estimate, error) in enumerate(zip(estimates.tolist(), errors.tolist(), strict=True)):
+        verdict = _VERDICTS[int(state.claims[i])]
+        rounds = int(both[i])
+        family = Plan(design.settings, rounds, alpha=design.alpha, margin=design.margin)
+        known = math.isfinite(error)
+        pairs.append(
+            Pair(
+                int(first[i]),
+                int(second[i]),
+                verdict,
+                math.exp(estimate),
+                math.exp(estimate - reach * error) if known else None,
+                math.exp(estimate + reach * error) if known else None,
+                blocks_needed(estimate, error, rounds, family) if verdict == "undecided" else None,
+            )
         )
-        for k, estimate, error in zip(others, estimates.tolist(), errors.tolist(), strict=True)
-    )
+    return tuple(pairs)
 
 
 def order_of(seed: int, block: int, settings: Sequence[int]) -> list[int]:
@@ -227,11 +246,11 @@ def order_of(seed: int, block: int, settings: Sequence[int]) -> list[int]:
     return [int(setting) for setting in generator.permutation(list(settings))]
 
 
-def design_of(settings: int, blocks: int, *, margin: float) -> Plan | SearchPlan:
+def design_of(settings: int, blocks: int, *, margin: float, costs: Sequence[float] = ()) -> Plan | SearchPlan:
     """The whole family for a few settings; the search for many, with as many trials as the blocks would have."""
     if settings <= FULL_FAMILY_UP_TO:
         return Plan(settings, blocks, margin=margin)
-    return SearchPlan(settings, blocks * settings, margin=margin)
+    return SearchPlan(settings, blocks * settings, margin=margin, costs=tuple(costs))
 
 
 def median(values: Sequence[float | None]) -> float | None:
@@ -261,11 +280,14 @@ def summary(kept: Mapping[tuple[int, int], TrialRow], settings: int) -> list[dic
 
 
 def finalists_of(judgement: Judgement) -> list[int]:
-    """The leader and what is not proved worse than it, at least two, the best first."""
+    """The leader and what is not proved worse than it, at least two, the best first; what a search names is in."""
     open_ones = [
         k
         for k in judgement.order[1:]
         if (pair := judgement.pair(k, judgement.leader)) is not None and pair.verdict != "worse"
     ]
     others = open_ones or list(judgement.order[1:2])
+    if judgement.search is not None and judgement.search.named != judgement.leader:
+        named = judgement.search.named
+        others = [named, *(k for k in others if k != named)]
     return [judgement.leader, *others][:MOST_FINALISTS]

@@ -7,17 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headwind import words
-from headwind.statistics.verdicts import FIRST_LOOK
-from headwind.stress.comparison import MOST_BLOCKS, Judgement, Pair, summary
+from headwind.stress.comparison import Judgement, Pair, summary
 from headwind.stress.journal import TrialRow
+from headwind.stress.recommendation import ENDINGS, recommendation
 
 SCHEMA = "headwind.experiment/1"
-ENDINGS = {
-    "answered": "every question about the leader is answered",
-    "blocks": "the blocks that were planned are spent",
-    "budget": "the time budget is spent",
-    "interrupted": "interrupted",
-}
 
 
 def document(
@@ -98,145 +92,24 @@ def _pair(pair: Pair, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def recommendation(
-    declared: Mapping[str, Any], judgement: Judgement, figures: Sequence[Mapping[str, Any]], ended: str
-) -> str:
-    """One recommendation with its cost, or what is still open and what would close it."""
-    names = [row["name"] for row in declared["configurations"]]
-    if judgement.blocks == 0 or (not judgement.pairs and judgement.doubt is None):
-        return f"Nothing can be said yet: {ENDINGS[ended]} before the first block was whole."
-    if judgement.doubt is not None:
-        return _searched(declared, judgement, names, figures, ended)
-    leader = judgement.leader
-    if not any(row["good_per_s"] for row in figures):
-        return (
-            "No configuration answered anything well: look into the folders of the trials before comparing."
-        )
-    against = [pair for other in judgement.order[1:] if (pair := judgement.pair(leader, other))]
-    silent = [pair for pair in against if not figures[pair.second]["good_per_s"]]
-    against = [pair for pair in against if pair not in silent]
-    equal = [pair.second for pair in against if pair.verdict == "equivalent"]
-    open_pairs = [pair for pair in against if pair.verdict == "undecided"]
-    worse = [pair for pair in against if pair.verdict == "better"]
-    # Only what is proved equal may be preferred for its cost; what is open is said to be open.
-    by_memory = all(figures[k]["rss_bytes"] for k in (leader, *equal))
-    take = min([leader, *equal], key=lambda k: _cost(declared, figures, k, by_memory=by_memory))
-    parts = []
-    if equal:
-        alike = _join([names[k] for k in sorted([leader, *equal])])
-        margin = words.share(declared["design"]["margin"])
-        parts.append(
-            f"{alike} are equal within {margin}: take {names[take]}{_saves(take, [leader, *equal], figures)}."
-        )
-    elif not open_pairs:
-        parts.append(f"Take {names[leader]}.")
-    if silent:
-        parts.append(f"{_join([names[pair.second] for pair in silent])} answered nothing well.")
-    if worse:
-        gains = _join([f"{_change(pair)} than {names[pair.second]}" for pair in worse])
-        parts.append(f"{names[leader]} answers {gains}{_costs(leader, worse[0].second, figures)}.")
-    if open_pairs:
-        parts.append(_open(open_pairs, names, declared, judgement))
-    return " ".join(parts)
-
-
-def _searched(
-    declared: Mapping[str, Any],
-    judgement: Judgement,
-    names: Sequence[str],
-    figures: Sequence[Mapping[str, Any]],
-    ended: str,
-) -> str:
-    margin = words.share(declared["design"]["margin"])
-    name = names[judgement.leader]
-    doubt = judgement.doubt if judgement.doubt is not None else 1.0
-    rate = words.rate(figures[judgement.leader]["good_per_s"])
-    if doubt <= declared["design"]["doubt"]:
-        return f"Take {name} ({rate}): with {words.share(1 - doubt)} probability it is within {margin} of the best."
-    return (
-        f"{name} leads ({rate}), but {ENDINGS[ended]}: with {words.share(doubt)} probability another is more than "
-        f"{margin} better; a larger --budget would tell."
-    )
-
-
-def _open(
-    open_pairs: Sequence[Pair], names: Sequence[str], declared: Mapping[str, Any], judgement: Judgement
-) -> str:
-    pairs = _join([f"{names[pair.first]} and {names[pair.second]}" for pair in open_pairs])
-    needed = [pair.blocks_needed for pair in open_pairs]
-    if judgement.blocks < FIRST_LOOK:
-        blocks = "1 block" if judgement.blocks == 1 else f"{judgement.blocks} blocks"
-        return f"Undecided between {pairs} after {blocks}: nothing is judged before {FIRST_LOOK}."
-    if None in needed:
-        return (
-            f"Undecided between {pairs} after {judgement.blocks} blocks, and 200 blocks would not decide it: the "
-            "difference lies at the edge of what counts as equal. Choose by memory or by what is simpler to run."
-        )
-    most = max(count for count in needed if count is not None)
-    minutes = most * declared["block_s"] / 60
-    if most > MOST_BLOCKS:
-        return (
-            f"Undecided between {pairs} after {judgement.blocks} blocks; at this noise some {most} blocks, "
-            f"{minutes:.0f} minutes, would probably decide: a quieter machine or a longer --duration serves better."
-        )
-    return (
-        f"Undecided between {pairs} after {judgement.blocks} blocks; some {most} blocks "
-        f"(--blocks {most} --budget {max(1, round(minutes * 1.2))}m) would probably decide."
-    )
-
-
-def _change(pair: Pair) -> str:
-    gain = words.share(pair.ratio - 1)
-    if pair.low is None or pair.high is None:
-        return f"{gain} more"
-    return f"{gain} [{(pair.low - 1) * 100:.0f}, {(pair.high - 1) * 100:.0f}] more"
-
-
-def _cost(
-    declared: Mapping[str, Any], figures: Sequence[Mapping[str, Any]], k: int, *, by_memory: bool
-) -> tuple[float, float]:
-    """What a configuration costs: its workers or replicas as given, else its memory, where that is known of all."""
-    memory = float(figures[k]["rss_bytes"]) if by_memory else 0.0
-    return float(declared["configurations"][k]["cost"]), memory
-
-
-def _saves(take: int, alike: Sequence[int], figures: Sequence[Mapping[str, Any]]) -> str:
-    own = figures[take]["rss_bytes"]
-    most = max((figures[k]["rss_bytes"] or 0 for k in alike), default=0)
-    return f", it saves {_megabytes(most - own)}" if own and most - own > 1e6 else ""
-
-
-def _costs(leader: int, other: int, figures: Sequence[Mapping[str, Any]]) -> str:
-    own, others = figures[leader]["rss_bytes"], figures[other]["rss_bytes"]
-    if not own or not others or abs(own - others) < 1e6:
-        return ""
-    word = "more" if own > others else "less"
-    return f", for {_megabytes(abs(own - others))} {word} memory than the latter" if own else ""
-
-
-def _megabytes(count: float) -> str:
-    return f"{words.number(round(count / 1e6, 1))} MB"
-
-
-def _join(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
 def _trust(
     declared: Mapping[str, Any], trials: Sequence[TrialRow], judgement: Judgement, ended: str
 ) -> list[dict[str, Any]]:
     discarded = sum(row.discarded is not None for row in trials)
     noisy = sum(row.noisy for row in trials)
+    # A search's rounds grow shorter as settings leave: what was planned is how many trials there may be.
+    kept = len(trials) - discarded
+    searched = f"{kept} of at most {declared['design']['trials']}" if declared["is_search"] else None
     return [
         {
-            "name": "blocks",
-            "value": f"{judgement.blocks} of {declared['blocks']}",
+            "name": "trials of the search" if searched else "blocks",
+            "value": searched or f"{judgement.blocks} of {declared['blocks']}",
             "good": ended == "answered",
             "why": ENDINGS[ended],
         },
         {
             "name": "trials",
-            "value": f"{len(trials) - discarded} kept, {discarded} discarded",
+            "value": f"{kept} kept, {discarded} discarded",
             "good": discarded == 0,
             "why": "each a whole run on a freshly started server, shuffled within its block",
         },
@@ -259,7 +132,11 @@ def _notes(
     margin = words.share(declared["design"]["margin"])
     if judgement.doubt is not None:
         notes = [
-            f"A search over {len(names)} settings for one within {margin} of the best; it claims nothing about pairs.",
+            f"A search over {len(names)} settings for the cheapest within {margin} of the best: {judgement.blocks} "
+            "rounds, from each of which those stay that may still be it.",
+            f"The family of the verdicts is all {count} pairs: the chance of any false claim of a difference at the "
+            f"end of a search is at most 5 %, likewise of equality within {margin}, declared beforehand. "
+            "Intervals are plain ones of 95 % each, and ratios are not corrected for having stopped early.",
         ]
     else:
         notes = [

@@ -201,7 +201,7 @@ def test_many_settings_are_searched_and_few_compared_pairwise() -> None:
     assert (few["is_search"], many["is_search"]) == (False, True)
 
 
-def test_a_search_names_one_setting_and_claims_nothing_about_pairs() -> None:
+def test_a_search_names_one_setting_and_judges_the_others_beside_it() -> None:
     axis = axis_of(workers=range(1, 9), base=BASE)
     declared = declaration(axis, BASE, Options(36000, 8, 0.03, seed=1), "again")
     rows = trials([1000, 1900, 2400, 2000, 1900, 1800, 1700, 1600], 3, 0.01)
@@ -211,7 +211,7 @@ def test_a_search_names_one_setting_and_claims_nothing_about_pairs() -> None:
     document = comparison_report.document(declared, rows, judgement, ended="answered")
     assert judgement.over
     assert document["answer"].startswith("Take 3 workers")
-    assert {line["verdict"] for line in document["comparisons"]} == {"undecided"}
+    assert {line["verdict"] for line in document["comparisons"]} == {"worse"}
 
 
 def test_a_budget_without_room_for_three_blocks_is_refused_with_the_one_that_has() -> None:

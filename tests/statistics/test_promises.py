@@ -13,9 +13,9 @@ from bench.statistics import (
     broken_promises,
     comparison,
     equivalence,
+    search_plan,
     upper_bound,
 )
-from headwind.statistics.search import SearchPlan
 from headwind.stress.step import CAPACITY_BUDGET_S
 
 
@@ -46,13 +46,13 @@ def test_equality_is_found_on_a_steady_machine_and_hardly_ever_wrongly() -> None
 @pytest.mark.parametrize("name", sorted(CURVES))
 def test_the_search_names_a_nearly_best_count_in_a_third_of_the_time(name: str) -> None:
     curve = CURVES[name]
-    plan = SearchPlan(len(curve), int(6 * 45 * len(curve) * LOAD_SHARE / TRIAL_S))
+    plan = search_plan(len(curve))
     generator = np.random.default_rng(8)
     found = 0
     for _ in range(80):
         state, trials = simulated_search(curve, plan, Machine(block=0.03), generator)
         assert trials * TRIAL_S <= 6 * 45 * len(curve) * LOAD_SHARE
-        found += curve[state.leader] >= curve.max() - np.log1p(plan.margin)
+        found += curve[state.named] >= curve.max() - np.log1p(plan.margin)
     assert found / 80 >= 0.95
 
 
