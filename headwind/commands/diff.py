@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from headwind.analysis import difference, gates
 from headwind.commands.explain import write
 from headwind.commands.inputs import STDIN, duration, open_input
 from headwind.errors import UsageError
+from headwind.formats.source import is_folder
 from headwind.report import diff
 
 
@@ -80,12 +82,12 @@ def _labelled(name: str) -> tuple[str, str]:
     """("3 containers", "b.txt") of "3 containers=b.txt"; a file whose name holds a = is a file."""
     if name == STDIN:
         return "stdin", name
-    if "=" in name and not Path(name).exists():
+    if "=" in name and not os.path.exists(name):  # noqa: PTH110 - Path.exists raises where a folder on the way may not be entered
         label, file = name.split("=", 1)
         if label and file:
             return label, file
     path = Path(name)
-    return path.name if path.is_dir() else path.stem, name
+    return path.name if is_folder(path) else path.stem, name
 
 
 def _rendered(built: dict[str, Any], form: str) -> str:

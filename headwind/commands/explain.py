@@ -17,7 +17,7 @@ from headwind.analysis import context, gates
 from headwind.analysis.lateness import with_late_threshold
 from headwind.commands.inputs import STDIN, Input, duration, objectives_file, open_input
 from headwind.errors import UsageError
-from headwind.formats.source import is_file
+from headwind.formats.source import is_file, is_folder, refused
 from headwind.formats.text import decode
 from headwind.report import document
 from headwind.run import Run
@@ -218,11 +218,14 @@ def asked_gates(options: argparse.Namespace) -> tuple[int | None, list[gates.Obj
 def _extras(one: Input, name: str) -> dict[str, Any]:
     """What lies beside the one run that is explained, for the reports that show it."""
     path = Path(name)
-    raw = path / "wrk.txt" if path.is_dir() else path
+    raw = path / "wrk.txt" if is_folder(path) else path
     text = None
-    # A log of many megabytes is no help on a page, and stdin is read already.
-    if raw.is_file() and raw.stat().st_size <= RAW_LIMIT_BYTES:
-        text = decode(raw.read_bytes())
+    try:
+        # A log of many megabytes is no help on a page, and stdin is read already.
+        if is_file(raw) and raw.stat().st_size <= RAW_LIMIT_BYTES:
+            text = decode(raw.read_bytes())
+    except OSError as error:
+        raise refused(raw, error) from None
     return {"samples": one.samples, "environment": one.environment, "raw_text": text}
 
 

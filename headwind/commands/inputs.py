@@ -11,7 +11,7 @@ from typing import Any
 from headwind.analysis import gates
 from headwind.errors import UnreadableError, UsageError
 from headwind.formats import read_path
-from headwind.formats.source import is_folder
+from headwind.formats.source import is_folder, text_beside
 from headwind.formats.units import seconds
 from headwind.run import Run
 from headwind.samples import Sample
@@ -70,9 +70,7 @@ def objectives_file(name: str) -> list[gates.Objective]:
 
 def _samples(path: Path) -> tuple[Sample, ...]:
     """The monitor's samples; a last line that was cut by a crash is left out."""
-    if not path.is_file():
-        return ()
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = (text_beside(path) or "").splitlines()
     found = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -87,10 +85,11 @@ def _samples(path: Path) -> tuple[Sample, ...]:
 
 
 def _environment(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
+    text = text_beside(path)
+    if text is None:
         return {}
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError):
+        data = json.loads(text)
+    except (ValueError, RecursionError):
         raise UnreadableError(f"{path} is no JSON; delete the file to do without it.") from None
     return data if isinstance(data, dict) else {}

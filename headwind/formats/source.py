@@ -90,7 +90,7 @@ def open_binary(path: str | Path) -> tuple[BinaryIO, str]:
     try:
         handle = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
     except (OSError, ValueError) as error:
-        raise UnreadableError(_sentence(path, error)) from None
+        raise refused(path, error) from None
     if stat.S_ISDIR(os.fstat(handle.fileno()).st_mode):
         raise UnreadableError(f"{path} is a folder.")
     return handle, str(path)
@@ -101,7 +101,7 @@ def folder_parts(folder: Path) -> tuple[Path, ...]:
     try:
         names = {entry.name for entry in folder.iterdir()}
     except OSError as error:
-        raise UnreadableError(_sentence(folder, error)) from None
+        raise refused(folder, error) from None
     found = tuple(folder / name for name in (DOCUMENT, REPORT) if name in names)
     if not found:
         raise UnreadableError(
@@ -111,17 +111,25 @@ def folder_parts(folder: Path) -> tuple[Path, ...]:
 
 
 def exact_lines(folder: Path) -> list[dict[str, object]]:
-    """The objects of a folder's `exact.jsonl`; half a last line (a crash) and anything else unreadable is left out."""
-    if not (folder / EXACT).is_file():
-        return []  # or a pipe, for which one would wait
+    """The objects of a folder's `exact.jsonl`; half a last line (a crash) and any other that is no such object is
+    left out. Raises UnreadableError where the file is there and may not be read."""
+    text = text_beside(folder / EXACT)
+    return [found for found in map(parse_line, (text or "").splitlines()) if found is not None]
+
+
+def text_beside(path: Path) -> str | None:
+    """A file of a run's folder; None where it is not there, or is a pipe, for which one would wait.
+    Raises UnreadableError where it may not be read."""
+    if not is_file(path):
+        return None
     try:
-        lines = (folder / EXACT).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    return [found for found in map(parse_line, lines) if found is not None]
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise refused(path, error) from None
 
 
-def _sentence(path: str | Path, error: OSError | ValueError) -> str:
+def refused(path: str | Path, error: OSError | ValueError) -> UnreadableError:
+    """The error that says in one sentence why the system does not let a path be read."""
     number = error.errno if isinstance(error, OSError) else None
     reasons = {
         errno.ENOENT: "is not there: check the path.",
@@ -130,4 +138,4 @@ def _sentence(path: str | Path, error: OSError | ValueError) -> str:
         errno.ENXIO: "is no file that can be read.",
     }
     why = error.strerror if isinstance(error, OSError) else error
-    return f"{path} {reasons.get(number or 0, f'cannot be read: {why}.')}"
+    return UnreadableError(f"{path} {reasons.get(number or 0, f'cannot be read: {why}.')}")

@@ -6,11 +6,15 @@ import io
 import os
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from headwind.errors import UnreadableError, UsageError
+from headwind.cli import main
+from headwind.errors import Exit, UnreadableError, UsageError
 from headwind.formats import HELD_AT_ONCE, read_path, read_text
 from tests.formats.test_wrk import SATURATED
 
@@ -69,6 +73,65 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     path = written(tmp_path, b"x")
     path.chmod(0)
     assert "no permission" in sentence(path)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A run's folder that everybody may enter; pytest's own are closed to the user whom `powerless` becomes."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "wrk.txt").write_text(SATURATED)
+        for beside in ("samples.jsonl", "environment.json", "exact.jsonl"):
+            (folder / beside).write_text("{}")
+        yield folder
+        folder.chmod(0o755)
+
+
+@contextmanager
+def powerless() -> Iterator[None]:
+    """Whoever runs the tests as a user whom files can be kept from: root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("command", ["explain", "diff"])
+@pytest.mark.parametrize(
+    "closed", [".", "wrk.txt", "run.json", "samples.jsonl", "environment.json", "exact.jsonl"]
+)
+def test_a_folder_or_a_file_in_it_without_permission(
+    open_folder: Path, capsys: pytest.CaptureFixture[str], command: str, closed: str
+) -> None:
+    if closed == "run.json":
+        (open_folder / "wrk.txt").rename(open_folder / closed)
+    else:
+        (open_folder / "samples.jsonl").write_text("")
+    arguments = [command, str(open_folder), str(open_folder)]
+    main(arguments)  # whatever is imported late is imported by a user who may read it
+    capsys.readouterr()
+    (open_folder / closed).chmod(0)
+    with powerless():
+        code = main(arguments)
+    assert code == Exit.UNREADABLE
+    said = capsys.readouterr().err
+    assert said == f"headwind: {open_folder / closed} cannot be read: this user has no permission.\n"
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered(
+    open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside = open_folder / "wrk.txt"
+    open_folder.chmod(0o644)
+    with powerless():
+        assert main(["explain", str(inside)]) == Exit.UNREADABLE
+        assert main(["diff", f"new={inside}", str(inside)]) == Exit.UNREADABLE
+    assert capsys.readouterr().err.count("no permission") == 2
 
 
 def test_a_file_that_refuses_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
