@@ -16,6 +16,7 @@ from headwind.stress.pattern_run import Judged, Part
 SCHEMA = "headwind.experiment/1"
 MARGIN = 0.03
 _FEWEST_SLICES = 4
+_COUNTS = ("requests", "fails", "never sent", "RPS", "fails %")
 
 
 def document(
@@ -68,6 +69,8 @@ def _gate(where: str, one: Judged) -> dict[str, Any]:
     outcome = "not_judged" if one.held is None else "held" if one.held else "failed"
     value = words.measured(one.value, one.unit)
     reason = f"{where}: {one.text}, measured {value}."
+    if one.value is None:
+        reason = f"{where}: {one.text}, measured without limit: answers never came."
     if one.held is None:
         reason = f"{where}: {one.text} not judged, no request was sent."
     return {
@@ -93,7 +96,15 @@ def _answer(
         return "Interrupted before a stage was whole."
     requests, fails = sum(part.requests for part in whole), sum(part.fails for part in whole)
     parts = ["Interrupted; what was whole:"] if interrupted else []
-    parts.append(f"{words.number(requests)} requests in {len(whole)} stages, {words.number(fails)} failed.")
+    parts.append(
+        f"{words.counted(requests, 'request')} in {words.counted(len(whole), 'stage')}, {words.number(fails)} failed."
+    )
+    parts += [
+        f"{part.stage}: {words.number(part.unsent)} of its {words.number(part.requests)} requests were due and never "
+        "sent, so they failed."
+        for part in whole
+        if part.unsent
+    ]
     parts += [
         f"{part.stage} was cut off by its time: {words.number(part.wanted - part.requests)} of its "
         f"{words.number(part.wanted)} requests were never sent."
@@ -209,6 +220,11 @@ def _notes(whole: Sequence[Part], servers: Sequence[str], seed: int) -> list[str
         f"Each user is a connection of its own, opened before the pattern begins; seeds count from {seed}.",
         "A stage has the requests that became due in it, whenever they were answered.",
     ]
+    if any(part.unsent for part in whole):
+        notes.append(
+            "A request that was due and never sent found no connection free until the load's time was over: it counts "
+            "as failed and as slower than any limit, and RPS leaves it out."
+        )
     if len(servers) > 1:
         notes.append(
             "The ratios rest on slices of 5 s inside one run of each server: they hold for these two runs. "
@@ -233,11 +249,11 @@ def _tables(
         told = ", ".join(f"{one.text} {_outcome(one)}" for one in part.judged)
         first = [part.server] if several else []
         rows.append([*first, part.test, part.stage, *_figures(part), told or "none asked"])
-    columns = [*lead, "test", "stage", "requests", "fails", "RPS", "fails %", "p50", "p95", "p99"]
-    tables.append({"caption": "Stages", "columns": [*columns, "objectives"], "rows": rows})
+    columns = [*lead, "test", "stage", *_COUNTS, "p50", "p95", "p99", "objectives"]
+    tables.append({"caption": "Stages", "columns": columns, "rows": rows})
     by_endpoint = _by_endpoint(parts)
     if by_endpoint:
-        columns = [*lead, "test", "endpoint", "requests", "fails", "RPS", "fails %"]
+        columns = [*lead, "test", "endpoint", *_COUNTS]
         cut = [row if several else row[1:] for row in by_endpoint]
         tables.append({"caption": "Endpoints over each whole test", "columns": columns, "rows": cut})
     if scaling:
@@ -265,32 +281,40 @@ def _outcome(one: Judged) -> str:
 
 def _figures(part: Part) -> list[str]:
     return [
-        words.number(part.requests),
-        words.number(part.fails),
-        words.number(part.per_s),
-        words.share(part.fails / part.requests if part.requests else 0.0),
-        words.seconds(part.p50_s),
-        words.seconds(part.p95_s),
-        words.seconds(part.p99_s),
+        *_counts(part.requests, part.fails, part.unsent, part.length_s),
+        *(_time(part, figure) for figure in (part.p50_s, part.p95_s, part.p99_s)),
     ]
+
+
+def _counts(requests: int, fails: int, unsent: int, length_s: float) -> list[str]:
+    """The cells of `_COUNTS`."""
+    return [
+        words.number(requests),
+        words.number(fails),
+        words.number(unsent),
+        words.number((requests - unsent) / length_s if length_s else 0.0),
+        words.share(fails / requests if requests else 0.0),
+    ]
+
+
+def _time(part: Part, figure_s: float | None) -> str:
+    return "no answer" if figure_s is None and part.requests else words.seconds(figure_s)
 
 
 def _by_endpoint(parts: Sequence[Part]) -> list[list[str]]:
-    sums: dict[tuple[str, str, str], list[float]] = {}
+    """Rows of (server, test, endpoint, counts); what was never sent has a row where it is for none."""
+    sums: dict[tuple[str, str], dict[str, list[float]]] = {}
     for part in parts:
-        if part.endpoint == "all":
-            continue
-        row = sums.setdefault((part.server, part.test, part.endpoint), [0, 0, 0.0])
-        row[0] += part.requests
-        row[1] += part.fails
-        row[2] += part.length_s
-    return [
-        [
-            *key,
-            words.number(int(requests)),
-            words.number(int(fails)),
-            words.number(requests / length_s if length_s else 0.0),
-            words.share(fails / requests if requests else 0.0),
-        ]
-        for key, (requests, fails, length_s) in sums.items()
-    ]
+        of_test = sums.setdefault((part.server, part.test), {})
+        row = of_test.setdefault(part.endpoint, [0, 0, 0, 0.0])
+        for place, figure in enumerate((part.requests, part.fails, part.unsent, part.length_s)):
+            row[place] += figure
+    rows = []
+    for key, of_test in sums.items():
+        whole = of_test.pop("all", [0, 0, 0, 0.0])
+        missing = whole[2] - sum(row[2] for row in of_test.values())
+        if missing and of_test:
+            of_test["(never sent)"] = [missing, missing, missing, whole[3]]
+        for endpoint, (requests, fails, unsent, length_s) in of_test.items():
+            rows.append([*key, endpoint, *_counts(int(requests), int(fails), int(unsent), length_s)])
+    return rows

@@ -41,6 +41,8 @@ class Judged:
 class Part:
     """The requests of one stage, or of one endpoint in it. Seconds and shares; `slices` are good answers per slice.
 
+    `requests` are all that were due. Those of them that were never sent, `unsent`, have failed and are slower than any
+    limit; `per_s` leaves them out. Percentiles count from the due time and are None where no answer came at that rank.
     `wanted`: the requests that a burst was to have, of which its time may have cut some off; None for other stages.
     """
 
@@ -58,6 +60,7 @@ class Part:
     slices: tuple[int, ...] = ()
     judged: tuple[Judged, ...] = ()
     wanted: int | None = None
+    unsent: int = 0
 
 
 class Interrupted(Exception):
@@ -86,16 +89,7 @@ def carry_out(
         for stage in group:
             print(f"{profile.title}: {stage.words}", file=sys.stderr, flush=True)
         requests = _carry_out(plan, profile, group, wrk, into, seed + number, interrupt)
-        at = 0.0
-        for stage in group:
-            inside = (requests.due_s >= at) & (requests.due_s < at + stage.length_s)
-            length_s = stage.length_s
-            if stage.kind == "burst":
-                # A burst ends with its last answer, not with the time that it may take at most.
-                done = requests.done_s[inside & ~np.isnan(requests.done_s)]
-                length_s = float(done.max()) if len(done) else length_s
-            parts += _cut(requests, inside, profile, stage, server, at, length_s)
-            at += stage.length_s
+        parts += parts_of(requests, profile, group, server)
 
 
 def _carry_out(
@@ -128,6 +122,22 @@ def _carry_out(
     return read_requests(path)
 
 
+def parts_of(requests: Requests, profile: Profile, group: Sequence[Stage], server: str) -> list[Part]:
+    """The requests of a group of stages cut by their due times: each stage as a whole, then each endpoint in it."""
+    parts: list[Part] = []
+    at = 0.0
+    for stage in group:
+        inside = (requests.due_s >= at) & (requests.due_s < at + stage.length_s)
+        length_s = stage.length_s
+        if stage.kind == "burst":
+            # A burst ends with its last answer, not with the time that it may take at most.
+            done = requests.done_s[inside & ~np.isnan(requests.done_s)]
+            length_s = float(done.max()) if len(done) else length_s
+        parts += _cut(requests, inside, profile, stage, server, at, length_s)
+        at += stage.length_s
+    return parts
+
+
 def _cut(
     requests: Requests,
     inside: NDArray[np.bool_],
@@ -142,8 +152,10 @@ def _cut(
     wanted = int(stage.first) * stage.iterations if stage.iterations else None
     whole = replace(whole, judged=judge(requests, inside, stage.objectives, length_s), wanted=wanted)
     rows = [whole]
+    # Which endpoint a request is for is drawn as it is sent: what never was belongs to none, where there are several.
+    known = inside if len(profile.endpoints) == 1 else inside & ~np.isnan(requests.sent_s)
     for number, endpoint in enumerate(profile.endpoints):
-        of_it = inside & (requests.endpoint == number)
+        of_it = known & (requests.endpoint == number)
         rows.append(_part(requests, of_it, profile, stage, server, endpoint.name, begin_s, length_s))
     return rows
 
@@ -158,10 +170,8 @@ def _part(
     begin_s: float,
     length_s: float,
 ) -> Part:
-    sent = inside & ~np.isnan(requests.sent_s)
-    latency_s = np.where(np.isnan(requests.done_s), np.inf, requests.latency_s)[sent]
-    failed = np.isinf(latency_s) | (requests.status[sent] > 399)
-    good_s = requests.done_s[sent][~failed] - begin_s
+    came = _Outcome.of(requests, inside)
+    good_s = requests.done_s[inside][~came.failed] - begin_s
     slices = max(1, int(length_s // SLICE_S))
     counts, _ = np.histogram(good_s, bins=slices, range=(0, slices * SLICE_S))
     return Part(
@@ -170,41 +180,54 @@ def _part(
         stage=stage.name,
         endpoint=endpoint,
         length_s=length_s,
-        requests=len(latency_s),
-        fails=int(failed.sum()),
-        per_s=len(latency_s) / length_s,
-        p50_s=percentile(latency_s, 50),
-        p95_s=percentile(latency_s, 95),
-        p99_s=percentile(latency_s, 99),
+        requests=len(came.latency_s),
+        fails=int(came.failed.sum()),
+        per_s=came.sent / length_s,
+        p50_s=percentile(came.latency_s, 50),
+        p95_s=percentile(came.latency_s, 95),
+        p99_s=percentile(came.latency_s, 99),
         slices=tuple(int(count) for count in counts),
+        unsent=len(came.latency_s) - came.sent,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of requests that were due: seconds from the due time (infinite without an answer), whether each failed,
+    and how many were sent."""
+
+    latency_s: NDArray[np.float64]
+    failed: NDArray[np.bool_]
+    sent: int
+
+    @classmethod
+    def of(cls, requests: Requests, inside: NDArray[np.bool_]) -> _Outcome:
+        latency_s = np.where(np.isnan(requests.done_s), np.inf, requests.latency_s)[inside]
+        failed = np.isinf(latency_s) | (requests.status[inside] > 399)
+        return cls(latency_s, failed, int((~np.isnan(requests.sent_s[inside])).sum()))
 
 
 def judge(
     requests: Requests, inside: NDArray[np.bool_], objectives: Sequence[Objective], length_s: float
 ) -> tuple[Judged, ...]:
     """The objectives of a stage or of the whole pattern; an answer that never came took longer than any limit."""
-    sent = inside & ~np.isnan(requests.sent_s)
-    latency_s = np.where(np.isnan(requests.done_s), np.inf, requests.latency_s)[sent]
-    failed = np.isinf(latency_s) | (requests.status[sent] > 399)
-    return tuple(_judged(one, latency_s, failed, length_s) for one in objectives)
+    came = _Outcome.of(requests, inside)
+    return tuple(_judged(one, came, length_s) for one in objectives)
 
 
-def _judged(
-    one: Objective, latency_s: NDArray[np.float64], failed: NDArray[np.bool_], length_s: float
-) -> Judged:
-    count = len(latency_s)
+def _judged(one: Objective, came: _Outcome, length_s: float) -> Judged:
+    latency_s, good = came.latency_s, ~came.failed
     value: float | None
-    if not count:
+    if not len(latency_s):
         return Judged(one.text, None, one.unit, None)
     if one.metric == "errors":
-        value = float(failed.mean())
+        value = float(came.failed.mean())
     elif one.metric == "late":
         value = float((latency_s > 2.0).mean())
     elif one.metric in ("rps", "goodput"):
-        value = float(count if one.metric == "rps" else (~failed).sum()) / length_s
+        value = float(came.sent if one.metric == "rps" else good.sum()) / length_s
     elif one.metric == "requests":
-        value = float((~failed).sum())
+        value = float(good.sum())
     elif one.metric == "mean":
         value = float(latency_s.mean())
     else:
