@@ -8,18 +8,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from headwind.commands.explain import asked_gates
 from headwind.commands.loading import again_command, confirm, plan_of
 from headwind.commands.showing import show_experiment
 from headwind.errors import Exit, UsageError
 from headwind.stress import environment, folder, generator, pattern_report, pattern_run, profile, schedule
 from headwind.stress.interrupt import Interrupt
-from headwind.stress.pattern_run import Judged, Part
+from headwind.stress.pattern_run import Measured
 from headwind.stress.plan import Plan
 from headwind.stress.profile import Endpoint, Profile
-from headwind.stress.schedule import read_requests
 from headwind.stress.standing import standing
 from headwind.stress.variants import Configuration, axis_of, url_of
 
@@ -63,8 +60,7 @@ def execute(options: argparse.Namespace) -> int:
     for server in servers:
         confirm(server.plan(base), yes=options.yes)
     seed = options.seed or schedule.new_seed()
-    parts: list[Part] = []
-    totals: dict[str, list[Judged]] = {}
+    measured = Measured()
     interrupted = False
     with Interrupt() as interrupt:
         try:
@@ -75,19 +71,15 @@ def execute(options: argparse.Namespace) -> int:
                     for pattern in patterns:
                         place = folder.create(own, pattern.title)
                         pattern_run.carry_out(
-                            stood, pattern, wrk, place, seed, interrupt, server=server.name, parts=parts
-                        )
-                        totals[f"{server.name}, {pattern.title}"] = _total(
-                            pattern, place, [one for one in parts if one.server == server.name]
+                            stood, pattern, wrk, place, seed, interrupt, server=server.name, measured=measured
                         )
         except pattern_run.Interrupted:
             interrupted = True
     document = pattern_report.document(
-        parts,
+        measured,
         titles=[pattern.title for pattern in patterns],
         source=", ".join(str(path) for path in options.profile),
         interrupted=interrupted,
-        totals=totals,
         seed=seed,
         again=again_command(options),
         environment={"machine": environment.machine(), "software": environment.software()},
@@ -133,19 +125,6 @@ def _pattern(path: Path, base: Plan, bodies: Path | None, shorten: float) -> Pro
             )
         made = replace(made, endpoints=(Endpoint(method, url_path, 1.0, traffic.bodies),))
     return made.shortened(shorten) if shorten > 1 else made
-
-
-def _total(pattern: Profile, place: Path, parts: list[Part]) -> list[Judged]:
-    """The objectives of the whole pattern, over the requests of all its groups; `parts` are those of its server."""
-    if not pattern.objectives:
-        return []
-    found = [read_requests(path) for path in sorted(place.glob("*/requests-1.bin"))]
-    merged = schedule.Requests(
-        *(np.concatenate([getattr(one, name) for one in found]) for name in schedule.Requests.__slots__)
-    )
-    length_s = sum(one.length_s for one in parts if (one.test, one.endpoint) == (pattern.title, "all"))
-    everything = np.ones(len(merged.due_s), bool)
-    return list(pattern_run.judge(merged, everything, pattern.objectives, length_s))
 
 
 def _describe(patterns: list[Profile]) -> None:

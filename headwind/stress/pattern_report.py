@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from headwind import words
-from headwind.stress.pattern_run import Judged, Part
+from headwind.stress.pattern_run import ALL, WHOLE, Judged, Measured, Part
 
 SCHEMA = "headwind.experiment/1"
 MARGIN = 0.03
@@ -20,22 +20,21 @@ _COUNTS = ("requests", "fails", "never sent", "RPS", "fails %")
 
 
 def document(
-    parts: Sequence[Part],
+    measured: Measured,
     *,
     titles: Sequence[str],
     source: str,
     interrupted: bool,
-    totals: Mapping[str, Sequence[Judged]],
     seed: int,
     again: str,
     environment: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """All stages that were carried out; `totals` has the objectives of each whole pattern, by "server / test"."""
-    whole = [part for part in parts if part.endpoint == "all"]
+    """All stages that were carried out, and each whole pattern, with the objectives of both."""
+    parts, totals = measured.parts, measured.totals
+    whole = [part for part in parts if part.endpoint == ALL]
     servers = list(dict.fromkeys(part.server for part in whole))
     scaling = [line for test in titles for line in verdicts(whole, servers, test)]
-    gates = [_gate(part.stage, one) for part in whole for one in part.judged]
-    gates += [_gate(name, one) for name, rows in totals.items() for one in rows]
+    gates = [_gate(_place(part, whole), one) for part in (*whole, *totals) for one in part.judged]
     return {
         "schema": SCHEMA,
         "kind": "profile",
@@ -45,6 +44,7 @@ def document(
         "ended": "interrupted" if interrupted else "done",
         "gates": gates,
         "stages": [{"name": part.stage, **_plain(part)} for part in parts],
+        "totals": [{"name": part.test, **_plain(part)} for part in totals],
         "scaling": scaling,
         "environment": dict(environment),
         "trust": [
@@ -56,13 +56,20 @@ def document(
             }
         ],
         "assumptions": [{"message": text} for text in _notes(whole, servers, seed)],
-        "tables": _tables(parts, whole, servers, scaling),
+        "tables": _tables(measured, whole, servers, scaling),
         "again": again,
     }
 
 
 def _plain(part: Part) -> dict[str, Any]:
     return {name: value for name, value in asdict(part).items() if name not in ("stage", "judged")}
+
+
+def _place(part: Part, whole: Sequence[Part]) -> str:
+    """What names the stage, or the whole pattern, among all that there are."""
+    server = [part.server] if len({one.server for one in whole}) > 1 else []
+    test = [part.test] if part.stage == WHOLE or len({one.test for one in whole}) > 1 else []
+    return ", ".join((*server, *test, part.stage))
 
 
 def _gate(where: str, one: Judged) -> dict[str, Any]:
@@ -72,7 +79,8 @@ def _gate(where: str, one: Judged) -> dict[str, Any]:
     if one.value is None:
         reason = f"{where}: {one.text}, measured without limit: answers never came."
     if one.held is None:
-        reason = f"{where}: {one.text} not judged, no request was sent."
+        why = "no request was due" if one.value is None else f"it was cut short ({value} until then)"
+        reason = f"{where}: {one.text} not judged, {why}."
     return {
         "gate": one.text,
         "stage": where,
@@ -236,7 +244,7 @@ def _notes(whole: Sequence[Part], servers: Sequence[str], seed: int) -> list[str
 
 
 def _tables(
-    parts: Sequence[Part],
+    measured: Measured,
     whole: Sequence[Part],
     servers: Sequence[str],
     scaling: Sequence[Mapping[str, Any]],
@@ -244,14 +252,17 @@ def _tables(
     several = len(servers) > 1
     lead = ["server"] if several else []
     tables = []
-    rows = []
-    for part in whole:
-        told = ", ".join(f"{one.text} {_outcome(one)}" for one in part.judged)
-        first = [part.server] if several else []
-        rows.append([*first, part.test, part.stage, *_figures(part), told or "none asked"])
-    columns = [*lead, "test", "stage", *_COUNTS, "p50", "p95", "p99", "objectives"]
-    tables.append({"caption": "Stages", "columns": columns, "rows": rows})
-    by_endpoint = _by_endpoint(parts)
+    for caption, key, found in (("Stages", "stage", whole), ("Whole patterns", "stages", measured.totals)):
+        rows = []
+        for part in found:
+            first = [part.server] if several else []
+            told = ", ".join(_told(one) for one in part.judged) or "none asked"
+            alike = [one for one in whole if (one.server, one.test) == (part.server, part.test)]
+            name = part.stage if key == "stage" else words.number(len(alike))
+            rows.append([*first, part.test, name, *_figures(part), told])
+        columns = [*lead, "test", key, *_COUNTS, "p50", "p95", "p99", "objectives"]
+        tables.append({"caption": caption, "columns": columns, "rows": rows})
+    by_endpoint = _by_endpoint(measured.parts)
     if by_endpoint:
         columns = [*lead, "test", "endpoint", *_COUNTS]
         cut = [row if several else row[1:] for row in by_endpoint]
@@ -275,8 +286,12 @@ def _tables(
     return tables
 
 
-def _outcome(one: Judged) -> str:
-    return "not judged" if one.held is None else "held" if one.held else "failed"
+def _told(one: Judged) -> str:
+    """An objective with its outcome and what was measured: "p95<500ms held (12.0 ms)"."""
+    outcome = "not judged" if one.held is None else "held" if one.held else "failed"
+    if one.value is None:
+        return f"{one.text} {outcome}" + (" (no answer)" if one.held is not None else "")
+    return f"{one.text} {outcome} ({words.measured(one.value, one.unit)})"
 
 
 def _figures(part: Part) -> list[str]:
@@ -311,7 +326,7 @@ def _by_endpoint(parts: Sequence[Part]) -> list[list[str]]:
             row[place] += figure
     rows = []
     for key, of_test in sums.items():
-        whole = of_test.pop("all", [0, 0, 0, 0.0])
+        whole = of_test.pop(ALL, [0, 0, 0, 0.0])
         missing = whole[2] - sum(row[2] for row in of_test.values())
         if missing and of_test:
             of_test["(never sent)"] = [missing, missing, missing, whole[3]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,14 @@ from headwind.stress.interrupt import Interrupt
 from headwind.stress.plan import Plan, Traffic
 from headwind.stress.profile import Pattern, Profile, Stage, pattern_of
 from headwind.stress.progress import Progress
-from headwind.stress.schedule import Requests, percentile, read_requests
+from headwind.stress.schedule import Requests, merge, percentile, read_requests
 
 PATIENCE_S = 15
 WARMUP_S = 1
 WARMUP_USERS = 4
 SLICE_S = 5.0
+ALL = "all"  # of the endpoints
+WHOLE = "whole pattern"  # of the stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,9 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The requests of one stage, or of one endpoint in it. Seconds and shares; `slices` are good answers per slice.
+    """The requests of one stage, of one endpoint in it, or of a whole pattern. Seconds and shares.
 
+    `slices` are good answers per slice of time.
     `requests` are all that were due. Those of them that were never sent, `unsent`, have failed and are slower than any
     limit; `per_s` leaves them out. Percentiles count from the due time and are None where no answer came at that rank.
     `wanted`: the requests that a burst was to have, of which its time may have cut some off; None for other stages.
@@ -63,6 +66,14 @@ class Part:
     unsent: int = 0
 
 
+@dataclass(slots=True)
+class Measured:
+    """What was measured so far, whatever ends it: the stages that were carried out, and each pattern as a whole."""
+
+    parts: list[Part] = field(default_factory=list)
+    totals: list[Part] = field(default_factory=list)
+
+
 class Interrupted(Exception):
     """The user asked to stop; the stages that were whole are kept."""
 
@@ -82,14 +93,26 @@ def carry_out(
     interrupt: Interrupt,
     *,
     server: str,
-    parts: list[Part],
+    measured: Measured,
 ) -> None:
-    """Run all stages on a standing server; whole groups are added to `parts` as they end. Raises Interrupted."""
-    for number, group in enumerate(profile.groups()):
-        for stage in group:
-            print(f"{profile.title}: {stage.words}", file=sys.stderr, flush=True)
-        requests = _carry_out(plan, profile, group, wrk, into, seed + number, interrupt)
-        parts += parts_of(requests, profile, group, server)
+    """Run all stages on a standing server; groups of them are added to `measured` as they end, and the pattern as a
+    whole at its end, even if it was cut short. Raises Interrupted."""
+    pieces: list[Requests] = []
+    parts: list[Part] = []
+    is_whole = False
+    try:
+        for number, group in enumerate(profile.groups()):
+            for stage in group:
+                print(f"{profile.title}: {stage.words}", file=sys.stderr, flush=True)
+            requests = _carry_out(plan, profile, group, wrk, into, seed + number, interrupt)
+            pieces.append(requests.until(sum(stage.length_s for stage in group)))
+            parts += parts_of(requests, profile, group, server)
+        is_whole = True
+    finally:
+        measured.parts += parts
+        if pieces:
+            total = total_of(profile, pieces, parts, server)
+            measured.totals.append(total if is_whole else replace(total, judged=cut_short(total.judged)))
 
 
 def _carry_out(
@@ -138,6 +161,21 @@ def parts_of(requests: Requests, profile: Profile, group: Sequence[Stage], serve
     return parts
 
 
+def total_of(profile: Profile, pieces: Sequence[Requests], parts: Sequence[Part], server: str) -> Part:
+    """The whole pattern from the requests of all its groups, and from its stages' lengths."""
+    merged = merge(pieces)
+    everything = np.ones(len(merged.due_s), bool)
+    length_s = sum(one.length_s for one in parts if one.endpoint == ALL)
+    total = _part(merged, everything, (server, profile.title, WHOLE, ALL), 0.0, length_s)
+    # Each group's times count from its own start: there are no slices of time over all of them.
+    return replace(total, slices=(), judged=judge(merged, everything, profile.objectives, length_s))
+
+
+def cut_short(judged: Sequence[Judged]) -> tuple[Judged, ...]:
+    """Objectives of what did not come to its end: one that held until then is not judged."""
+    return tuple(replace(one, held=None) if one.held else one for one in judged)
+
+
 def _cut(
     requests: Requests,
     inside: NDArray[np.bool_],
@@ -148,7 +186,8 @@ def _cut(
     length_s: float,
 ) -> list[Part]:
     """The stage as a whole, then each endpoint in it."""
-    whole = _part(requests, inside, profile, stage, server, "all", begin_s, length_s)
+    names = (server, profile.title, stage.name)
+    whole = _part(requests, inside, (*names, ALL), begin_s, length_s)
     wanted = int(stage.first) * stage.iterations if stage.iterations else None
     whole = replace(whole, judged=judge(requests, inside, stage.objectives, length_s), wanted=wanted)
     rows = [whole]
@@ -156,29 +195,24 @@ def _cut(
     known = inside if len(profile.endpoints) == 1 else inside & ~np.isnan(requests.sent_s)
     for number, endpoint in enumerate(profile.endpoints):
         of_it = known & (requests.endpoint == number)
-        rows.append(_part(requests, of_it, profile, stage, server, endpoint.name, begin_s, length_s))
+        rows.append(_part(requests, of_it, (*names, endpoint.name), begin_s, length_s))
     return rows
 
 
 def _part(
     requests: Requests,
     inside: NDArray[np.bool_],
-    profile: Profile,
-    stage: Stage,
-    server: str,
-    endpoint: str,
+    names: tuple[str, str, str, str],
     begin_s: float,
     length_s: float,
 ) -> Part:
+    """The requests `inside`, which began at `begin_s`; `names` are server, test, stage and endpoint."""
     came = _Outcome.of(requests, inside)
     good_s = requests.done_s[inside][~came.failed] - begin_s
     slices = max(1, int(length_s // SLICE_S))
     counts, _ = np.histogram(good_s, bins=slices, range=(0, slices * SLICE_S))
     return Part(
-        server=server,
-        test=profile.title,
-        stage=stage.name,
-        endpoint=endpoint,
+        *names,
         length_s=length_s,
         requests=len(came.latency_s),
         fails=int(came.failed.sum()),

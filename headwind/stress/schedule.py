@@ -140,6 +140,16 @@ class Requests:
         """From the due time to the answer; NaN where none came."""
         return self.done_s - self.due_s
 
+    def until(self, end_s: float) -> Requests:
+        """Those that were due before `end_s`."""
+        return Requests(*(getattr(self, name)[self.due_s < end_s] for name in self.__slots__))
+
+
+def merge(pieces: Sequence[Requests]) -> Requests:
+    """The requests of several schedules, one after the other; each one's times still count from its own start."""
+    columns = ([getattr(piece, name) for piece in pieces] for name in Requests.__slots__)
+    return Requests(*(np.concatenate(column) for column in columns))
+
 
 def read_requests(path: Path) -> Requests:
     """The file that shared_report.lua writes: four arrays of doubles in microseconds, two of 16-bit numbers."""

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
 from typing import Any
 
+import jsonschema
 import numpy as np
+import pytest
 
 from headwind.analysis import gates
+from headwind.analysis.gates import Objective
+from headwind.report import html, markdown
 from headwind.stress import pattern_report, pattern_run
-from headwind.stress.pattern_run import Part
+from headwind.stress.pattern_run import Measured, Part
+from headwind.stress.plain_tables import experiment_text
 from headwind.stress.profile import Endpoint, Profile, Stage
-from headwind.stress.schedule import Requests
+from headwind.stress.schedule import Requests, merge
 
 
 def evenly(count: int, length_s: float, *, latency_s: float = 0.1, sent: int | None = None) -> Requests:
@@ -24,21 +32,23 @@ def evenly(count: int, length_s: float, *, latency_s: float = 0.1, sent: int | N
 
 
 def crowd(*objectives: str, rate_per_s: float = 5000, length_s: float = 2.0) -> Stage:
-    asked = tuple(gates.parse(text) for text in objectives)
-    return Stage("crowd", "rate", rate_per_s, rate_per_s, length_s, objectives=asked)
+    return Stage("crowd", "rate", rate_per_s, rate_per_s, length_s, objectives=_asked(*objectives))
+
+
+def _asked(*objectives: str) -> tuple[Objective, ...]:
+    return tuple(gates.parse(text) for text in objectives)
 
 
 def pattern(*stages: Stage, endpoints: Sequence[str] = ("/",)) -> Profile:
     return Profile("t", tuple(Endpoint("GET", path) for path in endpoints), stages)
 
 
-def built(parts: list[Part]) -> dict[str, Any]:
+def built(parts: list[Part], *totals: Part) -> dict[str, Any]:
     return pattern_report.document(
-        parts,
+        Measured(parts, list(totals)),
         titles=["t"],
         source="x",
         interrupted=False,
-        totals={},
         seed=1,
         again="again",
         environment={},
@@ -90,3 +100,42 @@ def test_a_request_that_was_never_sent_belongs_to_no_endpoint_where_there_are_se
         "(never sent)": "40",
     }
     assert by_endpoint["(never sent)"]["fails %"] == "100 %"
+
+
+def test_the_whole_pattern_has_a_row_with_its_objectives_and_what_was_measured() -> None:
+    calm, busy = crowd(rate_per_s=100, length_s=2.0), crowd(rate_per_s=400, length_s=1.0)
+    profile = replace(pattern(calm, busy), objectives=_asked("p95<500ms", "errors<1%", "rps>180"))
+    pieces = [evenly(200, 2.0), evenly(400, 1.0, latency_s=0.7, sent=300)]
+    parts = [
+        part
+        for piece, stage in zip(pieces, (calm, busy), strict=True)
+        for part in pattern_run.parts_of(piece, profile, (stage,), "server")
+    ]
+    document = built(parts, pattern_run.total_of(profile, pieces, parts, "server"))
+    (total,) = document["totals"]
+    assert (total["requests"], total["fails"], total["unsent"], total["length_s"]) == (600, 100, 100, 3.0)
+    assert total["per_s"] == pytest.approx(500 / 3)
+    assert (total["p50_s"], total["p95_s"]) == (pytest.approx(0.7), None)
+    (row,) = rows(document, "Whole patterns")
+    assert (row["stages"], row["requests"], row["p50"], row["p99"]) == ("2", "600", "700 ms", "no answer")
+    assert (
+        row["objectives"] == "p95<500ms failed (no answer), errors<1% failed (16.7 %), rps>180 failed (167/s)"
+    )
+    assert [gate["stage"] for gate in document["gates"]] == ["t, whole pattern"] * 3
+    schema = json.loads((resources.files("headwind.report") / "schemas/experiment.schema.json").read_text())
+    jsonschema.validate(document, schema)
+    for said in (experiment_text(document), markdown.render(document), html.render(document)):
+        assert "Whole patterns" in said
+        assert "167/s" in said
+
+
+def test_what_users_sent_after_the_end_of_their_pattern_is_in_no_total() -> None:
+    requests = evenly(100, 1.0)
+    assert len(requests.until(0.5).due_s) == 50
+    assert len(merge([requests, requests.until(0.5)]).status) == 150
+
+
+def test_an_objective_that_held_until_the_pattern_was_cut_short_is_not_judged() -> None:
+    whole = pattern_run.judge(evenly(10, 1.0), np.ones(10, bool), _asked("errors<1%", "p99<50ms"), 1.0)
+    assert [one.held for one in whole] == [True, False]
+    assert [one.held for one in pattern_run.cut_short(whole)] == [None, False]

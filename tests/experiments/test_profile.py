@@ -18,7 +18,7 @@ import pytest
 from headwind.errors import UsageError
 from headwind.stress import pattern_report
 from headwind.stress.bodies import as_lines
-from headwind.stress.pattern_run import Part
+from headwind.stress.pattern_run import Measured, Part
 from headwind.stress.profile import Profile, pattern_of, read
 from headwind.stress.schedule import Requests, read_requests
 from tests.stress.servers import serving
@@ -139,11 +139,13 @@ def test_every_ready_made_profile_runs_in_a_shortened_form(tmp_path: Path) -> No
         done, document, into = run(tmp_path, "--url", url, *named, "--shorten", "200")
     assert done.returncode in (0, 3), done.stderr  # a busy machine may miss an objective
     stages = [row for row in document["stages"] if row["endpoint"] == "all"]
-    assert {row["test"] for row in stages} == {
-        *("burst", "gradual", "constant", "5 users", "50 users", "spike", "steps")
-    }
+    tests = {"burst", "gradual", "constant", "5 users", "50 users", "spike", "steps"}
+    assert {row["test"] for row in stages} == tests
     assert all(row["fails"] == 0 for row in stages)
     assert next(row["requests"] for row in stages if row["test"] == "burst") == 100
+    assert {row["test"]: row["requests"] for row in document["totals"]} == {
+        test: sum(row["requests"] for row in stages if row["test"] == test) for test in tests
+    }
     schema = json.loads((resources.files("headwind.report") / "schemas/experiment.schema.json").read_text())
     jsonschema.validate(document, schema)
     assert "Endpoints over each whole test" in done.stdout
@@ -231,11 +233,10 @@ def part(server: str, counts: list[int], p95_s: float) -> Part:
 
 def built(parts: list[Part]) -> dict[str, Any]:
     return pattern_report.document(
-        parts,
+        Measured(parts),
         titles=["50 users"],
         source="x",
         interrupted=False,
-        totals={},
         seed=1,
         again="again",
         environment={},
