@@ -53,7 +53,7 @@ def execute(options: argparse.Namespace) -> int:
     into = folder.create(options.reports, "capacity")
     with Interrupt() as interrupt, standing(plan, into, interrupt) as stood:
         search = capacity.Capacity(
-            stood,
+            stood.plan,
             wrk,
             into,
             objectives,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from headwind.commands.explain import asked_gates
 from headwind.commands.loading import again_command, confirm, plan_of
 from headwind.commands.showing import show_experiment
-from headwind.errors import Exit, UsageError
+from headwind.errors import Exit, GateNotJudgedError, MissingError, UsageError
 from headwind.stress import environment, folder, generator, pattern_report, pattern_run, profile, schedule
 from headwind.stress.interrupt import Interrupt
-from headwind.stress.pattern_run import Measured
+from headwind.stress.pattern_run import BrokenOffError, Measured
 from headwind.stress.plan import Plan
 from headwind.stress.profile import Endpoint, Profile
 from headwind.stress.standing import standing
@@ -61,7 +62,40 @@ def execute(options: argparse.Namespace) -> int:
         confirm(server.plan(base), yes=options.yes)
     seed = options.seed or schedule.new_seed()
     measured = Measured()
-    interrupted = False
+    ended, broken = _measure(servers, patterns, base, wrk, into, seed, measured)
+    document = pattern_report.document(
+        measured,
+        titles=[pattern.title for pattern in patterns],
+        source=", ".join(str(path) for path in options.profile),
+        ended=ended,
+        broken=broken,
+        planned=len(servers) * sum(len(pattern.stages) for pattern in patterns),
+        seed=seed,
+        again=again_command(options),
+        environment={"machine": environment.machine(), "software": environment.software()},
+    )
+    folder.write_json(into / "experiment.json", document)
+    show_experiment(into, options.format)
+    if isinstance(broken, MissingError):
+        raise broken
+    if broken:
+        raise GateNotJudgedError(f"{broken}; what was measured until then is in {into}.")
+    return _exit_code(document, into, interrupted=ended == "interrupted")
+
+
+def _measure(
+    servers: Sequence[Configuration],
+    patterns: Sequence[Profile],
+    base: Plan,
+    wrk: generator.Wrk,
+    into: Path,
+    seed: int,
+    measured: Measured,
+) -> tuple[str, BrokenOffError | MissingError | None]:
+    """Carry all patterns out on all servers into `measured`: how that ended, and by what where it broke off.
+
+    Raises MissingError where it broke off before anything was measured.
+    """
     with Interrupt() as interrupt:
         try:
             for server in servers:
@@ -74,19 +108,12 @@ def execute(options: argparse.Namespace) -> int:
                             stood, pattern, wrk, place, seed, interrupt, server=server.name, measured=measured
                         )
         except pattern_run.Interrupted:
-            interrupted = True
-    document = pattern_report.document(
-        measured,
-        titles=[pattern.title for pattern in patterns],
-        source=", ".join(str(path) for path in options.profile),
-        interrupted=interrupted,
-        seed=seed,
-        again=again_command(options),
-        environment={"machine": environment.machine(), "software": environment.software()},
-    )
-    folder.write_json(into / "experiment.json", document)
-    show_experiment(into, options.format)
-    return _exit_code(document, into, interrupted=interrupted)
+            return "interrupted", None
+        except (BrokenOffError, MissingError) as error:
+            if not measured.parts:
+                raise
+            return "broken", error
+    return "done", None
 
 
 def _servers(options: argparse.Namespace, base: Plan) -> tuple[Configuration, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from headwind import words
-from headwind.stress.pattern_run import ALL, WHOLE, Judged, Measured, Part
+from headwind.stress.pattern_run import ALL, WHOLE, BrokenOffError, Judged, Measured, Part
 
 SCHEMA = "headwind.experiment/1"
 MARGIN = 0.03
@@ -24,37 +24,38 @@ def document(
     *,
     titles: Sequence[str],
     source: str,
-    interrupted: bool,
+    ended: str,
     seed: int,
     again: str,
     environment: Mapping[str, Any],
+    planned: int = 0,
+    broken: Exception | None = None,
 ) -> dict[str, Any]:
-    """All stages that were carried out, and each whole pattern, with the objectives of both."""
+    """All stages that were carried out, and each whole pattern, with the objectives of both.
+
+    `ended`: "done", "interrupted" by the user, or "broken": then the clause of `broken` says by what. `planned` is how
+    many stages there were to be on all servers.
+    """
     parts, totals = measured.parts, measured.totals
     whole = [part for part in parts if part.endpoint == ALL]
     servers = list(dict.fromkeys(part.server for part in whole))
-    scaling = [line for test in titles for line in verdicts(whole, servers, test)]
+    # A server that did not come to the end of a test has not shown how much it answers there.
+    compared = [test for test in titles if not (isinstance(broken, BrokenOffError) and broken.test == test)]
+    scaling = [line for test in compared for line in verdicts(whole, servers, test)]
     gates = [_gate(_place(part, whole), one) for part in (*whole, *totals) for one in part.judged]
     return {
         "schema": SCHEMA,
         "kind": "profile",
         "title": ", ".join(titles),
         "source": source,
-        "answer": _answer(whole, scaling, gates, interrupted),
-        "ended": "interrupted" if interrupted else "done",
+        "answer": _answer(whole, scaling, gates, _ending(whole, ended, broken, planned)),
+        "ended": ended,
         "gates": gates,
         "stages": [{"name": part.stage, **_plain(part)} for part in parts],
         "totals": [{"name": part.test, **_plain(part)} for part in totals],
         "scaling": scaling,
         "environment": dict(environment),
-        "trust": [
-            {
-                "name": "arrival",
-                "value": "by the pattern",
-                "good": True,
-                "why": "users wait for their answers; rates follow a schedule and count latency from the due time",
-            }
-        ],
+        "trust": _trust(whole, broken),
         "assumptions": [{"message": text} for text in _notes(whole, servers, seed)],
         "tables": _tables(measured, whole, servers, scaling),
         "again": again,
@@ -98,12 +99,13 @@ def _answer(
     whole: Sequence[Part],
     scaling: Sequence[Mapping[str, Any]],
     gates: Sequence[Mapping[str, Any]],
-    interrupted: bool,
+    ending: str,
 ) -> str:
     if not whole:
         return "Interrupted before a stage was whole."
     requests, fails = sum(part.requests for part in whole), sum(part.fails for part in whole)
-    parts = ["Interrupted; what was whole:"] if interrupted else []
+    parts = [ending] if ending else []
+    by_time = "" if ending else " by its time"
     parts.append(
         f"{words.counted(requests, 'request')} in {words.counted(len(whole), 'stage')}, {words.number(fails)} failed."
     )
@@ -114,7 +116,7 @@ def _answer(
         if part.unsent
     ]
     parts += [
-        f"{part.stage} was cut off by its time: {words.number(part.wanted - part.requests)} of its "
+        f"{part.stage} was cut off{by_time}: {words.number(part.wanted - part.requests)} of its "
         f"{words.number(part.wanted)} requests were never sent."
         for part in whole
         if part.wanted is not None and part.requests < part.wanted
@@ -126,6 +128,39 @@ def _answer(
         parts.append(f"All {len(gates)} objectives held.")
     parts += [str(line["says"]) for line in scaling]
     return " ".join(parts)
+
+
+def _ending(whole: Sequence[Part], ended: str, broken: Exception | None, planned: int) -> str:
+    """What ended it before its end; nothing where nothing did."""
+    if ended == "interrupted":
+        return "Interrupted; what was whole:"
+    if broken is None:
+        return ""
+    missing = planned - len(whole)
+    left = f"; {missing} of {words.counted(planned, 'stage')} were not begun" if missing > 0 else ""
+    place = ""
+    if isinstance(broken, BrokenOffError):
+        place = " in " + ", ".join(filter(None, (broken.test, broken.stage)))
+        place += f" on {broken.server}" if len({part.server for part in whole}) > 1 else ""
+    # Of an error's sentence only what happened: what to do next is said on the command line.
+    happened = str(broken).partition("; ")[0].rstrip(".")
+    return f"Broke off{place}: {happened}{left}. What was measured:"
+
+
+def _trust(whole: Sequence[Part], broken: Exception | None) -> list[dict[str, Any]]:
+    due, unsent = sum(part.requests for part in whole), sum(part.unsent for part in whole)
+    rows = [
+        ("arrival", "by the pattern", True, "users wait for their answers; rates follow a schedule"),
+        (
+            "requests sent",
+            f"{words.number(due - unsent)} of {words.number(due)}",
+            not unsent,
+            "what was due and never sent counts as failed" if unsent else "all that were due",
+        ),
+    ]
+    if broken is not None:
+        rows.append(("carried out", "not to its end", False, str(broken).partition("; ")[0].rstrip(".")))
+    return [dict(zip(("name", "value", "good", "why"), row, strict=True)) for row in rows]
 
 
 def verdicts(whole: Sequence[Part], servers: Sequence[str], test: str) -> list[dict[str, Any]]:
@@ -230,8 +265,8 @@ def _notes(whole: Sequence[Part], servers: Sequence[str], seed: int) -> list[str
     ]
     if any(part.unsent for part in whole):
         notes.append(
-            "A request that was due and never sent found no connection free until the load's time was over: it counts "
-            "as failed and as slower than any limit, and RPS leaves it out."
+            "A request that was due and never sent had no connection free for it before the load ended: it counts as "
+            "failed and as slower than any limit, and RPS leaves it out."
         )
     if len(servers) > 1:
         notes.append(

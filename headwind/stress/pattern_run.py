@@ -16,10 +16,11 @@ from headwind.errors import MissingError
 from headwind.stress import folder, trial
 from headwind.stress.generator import Wrk
 from headwind.stress.interrupt import Interrupt
-from headwind.stress.plan import Plan, Traffic
+from headwind.stress.plan import Traffic
 from headwind.stress.profile import Pattern, Profile, Stage, pattern_of
 from headwind.stress.progress import Progress
 from headwind.stress.schedule import Requests, merge, percentile, read_requests
+from headwind.stress.standing import LAST_BREATH_S, Stood
 
 PATIENCE_S = 15
 WARMUP_S = 1
@@ -78,14 +79,25 @@ class Interrupted(Exception):
     """The user asked to stop; the stages that were whole are kept."""
 
 
-def warm_up(plan: Plan, profile: Profile, wrk: Wrk, into: Path, seed: int, interrupt: Interrupt) -> None:
-    """A few users without think time for a while; counted nowhere."""
+class BrokenOffError(Exception):
+    """The pattern cannot go on, mostly because the server is gone; what was measured is kept. The text is a clause."""
+
+    def __init__(self, clause: str, *, server: str = "", test: str = "", stage: str = "") -> None:
+        super().__init__(clause)
+        self.server, self.test, self.stage = server, test, stage
+
+
+def warm_up(stood: Stood, profile: Profile, wrk: Wrk, into: Path, seed: int, interrupt: Interrupt) -> None:
+    """A few users without think time for a while; counted nowhere. Raises MissingError where the server dies of it."""
     stage = Stage("warm-up", "users", WARMUP_USERS, WARMUP_USERS, WARMUP_S)
-    _carry_out(plan, replace(profile, think_s=(0.0, 0.0)), (stage,), wrk, into, seed, interrupt)
+    thoughtless = replace(profile, think_s=(0.0, 0.0))
+    _, interruption = _carry_out(stood, thoughtless, (stage,), wrk, into, seed, interrupt)
+    if interruption:
+        raise MissingError(f"{interruption} during the warm-up; see {into}.")
 
 
 def carry_out(
-    plan: Plan,
+    stood: Stood,
     profile: Profile,
     wrk: Wrk,
     into: Path,
@@ -96,7 +108,11 @@ def carry_out(
     measured: Measured,
 ) -> None:
     """Run all stages on a standing server; groups of them are added to `measured` as they end, and the pattern as a
-    whole at its end, even if it was cut short. Raises Interrupted."""
+    whole at its end, even if it was cut short.
+
+    Raises Interrupted, BrokenOffError where the server is gone, and MissingError where it was before anything was
+    measured.
+    """
     pieces: list[Requests] = []
     parts: list[Part] = []
     is_whole = False
@@ -104,9 +120,20 @@ def carry_out(
         for number, group in enumerate(profile.groups()):
             for stage in group:
                 print(f"{profile.title}: {stage.words}", file=sys.stderr, flush=True)
-            requests = _carry_out(plan, profile, group, wrk, into, seed + number, interrupt)
+            names = {"server": server, "test": profile.title, "stage": group[0].name}
+            try:
+                requests, interruption = _carry_out(
+                    stood, profile, group, wrk, into, seed + number, interrupt
+                )
+            except MissingError as error:
+                if not measured.parts and not parts:
+                    raise
+                interrupt.wait(LAST_BREATH_S)
+                raise BrokenOffError(stood.died() or str(error).rstrip("."), **names) from None
             pieces.append(requests.until(sum(stage.length_s for stage in group)))
-            parts += parts_of(requests, profile, group, server)
+            parts += parts_of(requests, profile, group, server, is_whole=interruption is None)
+            if interruption:
+                raise BrokenOffError(interruption, **names)
         is_whole = True
     finally:
         measured.parts += parts
@@ -116,17 +143,18 @@ def carry_out(
 
 
 def _carry_out(
-    plan: Plan,
+    stood: Stood,
     profile: Profile,
     group: Sequence[Stage],
     wrk: Wrk,
     into: Path,
     seed: int,
     interrupt: Interrupt,
-) -> Requests:
+) -> tuple[Requests, str | None]:
+    """The group's requests, and a clause that says why they are not all that were to be."""
     pattern: Pattern = pattern_of(profile, group, seed, PATIENCE_S)
     load = replace(
-        plan,
+        stood.plan,
         traffic=(Traffic(),),
         schedule=pattern,
         threads=1,
@@ -136,17 +164,22 @@ def _carry_out(
         label=group[0].name,
     )
     own = folder.create(into, group[0].name)
-    result = trial.run(load, wrk, own, interrupt=interrupt, progress=Progress())
+    result = trial.run(load, wrk, own, interrupt=interrupt, progress=Progress(), died=stood.died)
     if result.stopped_by_user or interrupt.requested:
         raise Interrupted
     path = own / "requests-1.bin"
     if not path.exists():
         raise MissingError(f"wrk left no times of its requests; see {own}.")
-    return read_requests(path)
+    return read_requests(path), result.interruption or stood.died()
 
 
-def parts_of(requests: Requests, profile: Profile, group: Sequence[Stage], server: str) -> list[Part]:
-    """The requests of a group of stages cut by their due times: each stage as a whole, then each endpoint in it."""
+def parts_of(
+    requests: Requests, profile: Profile, group: Sequence[Stage], server: str, *, is_whole: bool = True
+) -> list[Part]:
+    """The requests of a group of stages cut by their due times: each stage as a whole, then each endpoint in it.
+
+    `is_whole`: the group came to its end; else no objective counts as held.
+    """
     parts: list[Part] = []
     at = 0.0
     for stage in group:
@@ -158,7 +191,7 @@ def parts_of(requests: Requests, profile: Profile, group: Sequence[Stage], serve
             length_s = float(done.max()) if len(done) else length_s
         parts += _cut(requests, inside, profile, stage, server, at, length_s)
         at += stage.length_s
-    return parts
+    return parts if is_whole else [replace(part, judged=cut_short(part.judged)) for part in parts]
 
 
 def total_of(profile: Profile, pieces: Sequence[Requests], parts: Sequence[Part], server: str) -> Part:

@@ -8,7 +8,7 @@ import os
 import resource
 import time
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,23 +57,33 @@ class _Context:
     server: target.Server | None = None
     watched: target.Server | target.Found | None = None
     secrets: frozenset[str] = frozenset()
+    died: Callable[[], str | None] | None = None  # how the server ended, None while it runs
 
     def save(self) -> None:
         folder.write_json(self.folder / "environment.json", self.record)
 
 
 def run(
-    plan: Plan, wrk: Wrk, into: Path, *, interrupt: Interrupt, progress: Progress, again: str | None = None
+    plan: Plan,
+    wrk: Wrk,
+    into: Path,
+    *,
+    interrupt: Interrupt,
+    progress: Progress,
+    again: str | None = None,
+    died: Callable[[], str | None] | None = None,
 ) -> Trial:
     """Carry the plan out; all files but the reports are in the folder `into` afterwards.
 
+    `died` tells of a server that the caller started how it ended (a clause), and None while it runs.
     Whatever ends the run early, wrk is stopped by SIGINT, what it measured is kept and marked interrupted, and no
     process stays. Raises MissingError where the server never becomes ready or wrk cannot run, UsageError where the
     port is taken or a header names an unset variable.
     """
     port, url = _place(plan)
     shown = privacy.split_url(url).shown
-    context = _Context(plan, wrk, into, interrupt, progress, url, _first_record(plan, wrk, shown, again))
+    record = _first_record(plan, wrk, shown, again)
+    context = _Context(plan, wrk, into, interrupt, progress, url, record, died=died)
     urls = [url, *(traffic.path or "" for traffic in plan.traffic)]
     context.secrets = frozenset().union(*(privacy.secrets_of(one, plan.headers, os.environ) for one in urls))
     context.save()
@@ -162,6 +172,7 @@ def _server(context: _Context, port: int | None) -> Iterator[None]:
         command, context.folder / "server.log", workers=plan.workers, environment=plan.environment
     )
     context.server = context.watched = server
+    context.died = server.died
     try:
         ready_s = target.wait_ready(
             context.url, context.interrupt, patience_s=plan.ready_timeout_s, ready=plan.ready, server=server
@@ -345,7 +356,7 @@ def _drive(
 def _why_stop(context: _Context, elapsed_s: float, duration_s: float) -> str | None:
     if context.interrupt.requested:
         return f"interrupted after {elapsed_s:.1f} s"
-    if context.server and (death := context.server.died()):
+    if context.died and (death := context.died()):
         return f"{privacy.mask(death, context.secrets)}, after {elapsed_s:.1f} s of load"
     if elapsed_s > duration_s + _REPORT_PATIENCE_S:
         return f"wrk did not end {_REPORT_PATIENCE_S:.0f} s after its time and was stopped"

@@ -236,7 +236,7 @@ def built(parts: list[Part]) -> dict[str, Any]:
         Measured(parts),
         titles=["50 users"],
         source="x",
-        interrupted=False,
+        ended="done",
         seed=1,
         again="again",
         environment={},

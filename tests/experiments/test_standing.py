@@ -53,7 +53,7 @@ def test_secrets_that_the_server_printed_are_not_in_its_log(
 ) -> None:
     monkeypatch.setenv("EXPERIMENT_KEY", "HEADERsecret66")
     with Interrupt() as interrupt, standing(plan(tmp_path), tmp_path, interrupt) as stood:
-        ask(stood.url, "/?api_key=QUERYsecret55")
+        ask(stood.plan.url, "/?api_key=QUERYsecret55")
     said = (tmp_path / "server.log").read_text()
     assert "api_key" in said
     assert "secret" not in said
@@ -62,7 +62,7 @@ def test_secrets_that_the_server_printed_are_not_in_its_log(
 def loads_until_it_dies(tmp_path: Path) -> None:
     with Interrupt() as interrupt, standing(plan(tmp_path), tmp_path, interrupt) as stood:
         with contextlib.suppress(OSError):
-            ask(stood.url, "/die")
+            ask(stood.plan.url, "/die")
         raise MissingError("nothing answers there")
 
 
