@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import sys
 from collections.abc import Sequence
@@ -135,8 +136,24 @@ def _patterns(options: argparse.Namespace, base: Plan, bodies: Path | None) -> l
     ):
         if given:
             raise UsageError(f"a load pattern does not take {name}; give {instead}.")
-    found = [_pattern(path, base, bodies, options.shorten) for path in options.profile]
+    found = told_apart([_pattern(path, base, bodies, options.shorten) for path in options.profile])
     return [replace(one, objectives=(*one.objectives, *objectives)) for one in found]
+
+
+def told_apart(patterns: Sequence[Profile]) -> list[Profile]:
+    """The patterns, of which a second one of the same title is called "title (2)": results are told by title."""
+    taken = {one.title for one in patterns}
+    seen: set[str] = set()
+    apart = []
+    for one in patterns:
+        title = one.title
+        if title in seen:
+            title = next(
+                made for k in itertools.count(2) if (made := f"{one.title} ({k})") not in taken | seen
+            )
+        seen.add(title)
+        apart.append(replace(one, title=title))
+    return apart
 
 
 def _pattern(path: Path, base: Plan, bodies: Path | None, shorten: float) -> Profile:

@@ -15,6 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from headwind.commands.patterns import told_apart
 from headwind.errors import UsageError
 from headwind.stress import pattern_report
 from headwind.stress.bodies import as_lines
@@ -91,6 +92,14 @@ def test_stages_of_one_kind_become_one_pattern_with_a_jump_between_them(tmp_path
     assert pattern_of(made, users, 1, 5).points == ((0, 0), (5, 5), (5, 50), (15, 50))
     assert pattern_of(made, users, 1, 5).connections == 50
     assert pattern_of(made, rates, 1, 5).kind == "rate"
+
+
+def test_patterns_of_one_title_are_told_apart(tmp_path: Path) -> None:
+    named = [
+        profile(tmp_path, f"title: {title}\nstages: [{{users: 1, for: 1s}}]")
+        for title in ("same", "same", "other", "same (2)", "same")
+    ]
+    assert [one.title for one in told_apart(named)] == ["same", "same (3)", "other", "same (2)", "same (4)"]
 
 
 def test_the_ready_made_suites_are_what_their_names_promise(tmp_path: Path) -> None:
