@@ -121,13 +121,22 @@ def _answer(
         for part in whole
         if part.wanted is not None and part.requests < part.wanted
     ]
-    failed = [gate for gate in gates if gate["outcome"] == "failed"]
-    if failed:
-        parts.append(f"{len(failed)} of {len(gates)} objectives failed, first {failed[0]['reason']}")
-    elif gates:
-        parts.append(f"All {len(gates)} objectives held.")
+    parts += _objectives(gates)
     parts += [str(line["says"]) for line in scaling]
     return " ".join(parts)
+
+
+def _objectives(gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Sentences on how many objectives failed, could not be judged, or held."""
+    asked = words.counted(len(gates), "objective")
+    said = []
+    for outcome, verb in (("failed", "failed"), ("not_judged", "could not be judged")):
+        found = [gate for gate in gates if gate["outcome"] == outcome]
+        if found:
+            said.append(f"{len(found)} of {asked} {verb}, first {found[0]['reason']}")
+    if gates and not said:
+        said.append(f"All {asked} held." if len(gates) > 1 else "The objective held.")
+    return said
 
 
 def _ending(whole: Sequence[Part], ended: str, broken: Exception | None, planned: int) -> str:

@@ -15,6 +15,7 @@ from headwind.analysis.gates import Objective
 from headwind.errors import UsageError
 from headwind.formats.units import seconds
 from headwind.stress.bodies import as_lines
+from headwind.stress.yaml_file import root_of
 
 MOST_USERS = 512  # each is a thread of wrk
 SHORTEST_S = 0.4
@@ -321,13 +322,18 @@ class _Reader:
         if "for" not in keys:
             raise self.fail(node, f"a stage of {kind} needs `for:`, how long it lasts")
         high = MOST_USERS if kind == "users" else 5000
-        first, last = self.pair(keys[kind], lambda one: self.number(one, kind, 0, high))
+        read_one: Callable[[yaml.Node, str, int, int], float]
+        read_one = self.whole if kind == "users" else self.number
+        first, last = self.pair(keys[kind], lambda one: read_one(one, kind, 0, high))
         if max(first, last) == 0:
             raise self.fail(keys[kind], f"{kind} of 0 send nothing")
         arrival = self.text(keys["arrival"], "arrival") if "arrival" in keys else "poisson"
         if arrival not in ("poisson", "constant"):
             raise self.fail(keys["arrival"], f"arrival is poisson or constant, not {arrival!r}")
         length_s = self._length(keys["for"], "for")
+        if kind == "rate" and (first + last) / 2 * length_s < 1:
+            mean = f"{(first + last) / 2:g} per second"
+            raise self.fail(keys["for"], f"at {mean} nothing is due within {length_s:g} s; make it longer")
         made = Stage(name, kind, first, last, length_s, arrival, objectives=objectives)
         return [made if name else replace(made, name=made.words)]
 
@@ -366,33 +372,10 @@ def read(path: Path, *, flights: Path, into: Path | None) -> Profile:
 
     Raises UsageError naming the line and the reason.
     """
-    text = _text_of(path)
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise UsageError(f"{path}, line {line}: this is no YAML ({error.reason}).") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}{place}: this is no YAML ({getattr(error, 'problem', error)}).") from None
-    except RecursionError:
-        raise UsageError(f"{path}, line 1: lists and mappings lie too deep in one another.") from None
+    root = root_of(path)
     if root is None:
         raise UsageError(f"{path}, line 1: the profile is empty; it needs `stages:`.")
     return _Reader(str(path), path.parent, flights, into).profile(root)
-
-
-def _text_of(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"the profile {path} cannot be read ({error.strerror}); check the path.") from None
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UsageError(f"{path}, line {line}: this is no text in UTF-8; save it as such.") from None
 
 
 def _list(names: set[str]) -> str:

@@ -120,6 +120,20 @@ def test_a_request_that_was_never_sent_belongs_to_no_endpoint_where_there_are_se
     assert by_endpoint["(never sent)"]["fails %"] == "100 %"
 
 
+def test_an_objective_that_could_not_be_judged_is_not_called_held() -> None:
+    stage = crowd("p99<1s", "errors<1%")
+    document = built(pattern_run.parts_of(evenly(0, 2.0), pattern(stage), (stage,), "server"))
+    assert [gate["outcome"] for gate in document["gates"]] == ["not_judged"] * 2
+    assert (
+        "2 of 2 objectives could not be judged, first crowd: p99<1s not judged, no request"
+        in document["answer"]
+    )
+    assert "held" not in document["answer"]
+    alone = crowd("p99<1s")
+    parts = pattern_run.parts_of(evenly(100, 2.0), pattern(alone), (alone,), "server")
+    assert "The objective held." in built(parts)["answer"]
+
+
 def test_the_whole_pattern_has_a_row_with_its_objectives_and_what_was_measured() -> None:
     calm, busy = crowd(rate_per_s=100, length_s=2.0), crowd(rate_per_s=400, length_s=1.0)
     profile = replace(pattern(calm, busy), objectives=_asked("p95<500ms", "errors<1%", "rps>180"))
