@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-from scipy import special
-
 from headwind import words
 from headwind.stress.pattern_run import ALL, WHOLE, BrokenOffError, Judged, Measured, Part
+from headwind.stress.pattern_scaling import verdicts
+from headwind.stress.schedule import LATE_SEND_S
 
 SCHEMA = "headwind.experiment/1"
-MARGIN = 0.03
-_FEWEST_SLICES = 4
 _COUNTS = ("requests", "fails", "never sent", "RPS", "fails %")
 
 
@@ -80,8 +76,8 @@ def _gate(where: str, one: Judged) -> dict[str, Any]:
     if one.value is None:
         reason = f"{where}: {one.text}, measured without limit: answers never came."
     if one.held is None:
-        why = "no request was due" if one.value is None else f"it was cut short ({value} until then)"
-        reason = f"{where}: {one.text} not judged, {why}."
+        figure = "" if one.value is None else f", measured {value}"
+        reason = f"{where}: {one.text} not judged{figure}: {one.why}."
     return {
         "gate": one.text,
         "stage": where,
@@ -120,6 +116,12 @@ def _answer(
         f"{words.number(part.wanted)} requests were never sent."
         for part in whole
         if part.wanted is not None and part.requests < part.wanted
+    ]
+    parts += [
+        f"{part.stage}: the generator itself sent late (p99 {words.seconds(part.send_lag_p99_s)} with connections "
+        "free), so its latency is not the server's alone."
+        for part in whole
+        if part.is_late
     ]
     parts += _objectives(gates)
     parts += [str(line["says"]) for line in scaling]
@@ -167,104 +169,16 @@ def _trust(whole: Sequence[Part], broken: Exception | None) -> list[dict[str, An
             "what was due and never sent counts as failed" if unsent else "all that were due",
         ),
     ]
+    timed = [part for part in whole if part.send_lag_p99_s is not None]
+    if timed:
+        late = sum(part.is_late for part in timed)
+        worst_s = max(part.send_lag_p99_s or 0.0 for part in timed)
+        why = f"its own send lag was at most {words.seconds(worst_s)} at p99"
+        on_time = f"{len(timed) - late} of {words.counted(len(timed), 'stage')} by rate"
+        rows.append(("generator on time", on_time, not late, why))
     if broken is not None:
         rows.append(("carried out", "not to its end", False, str(broken).partition("; ")[0].rstrip(".")))
     return [dict(zip(("name", "value", "good", "why"), row, strict=True)) for row in rows]
-
-
-def verdicts(whole: Sequence[Part], servers: Sequence[str], test: str) -> list[dict[str, Any]]:
-    """Each server's good answers over the first one's in the same test, from slices of time inside the runs."""
-    if len(servers) < 2:
-        return []
-    rows = []
-    for server in servers[1:]:
-        first = [part for part in whole if part.test == test and part.server == servers[0]]
-        other = [part for part in whole if part.test == test and part.server == server]
-        if not first or not other:
-            continue
-        ratio, low, high = _ratio(_slices(other, first))
-        says = _silent(test, server, other, servers[0], first)
-        if says is None:
-            if ratio is None:  # stages too short for a slice
-                ratio = _good_per_s(other) / _good_per_s(first)
-            says = _says(test, server, servers[0], ratio, low, high, other[-1].p95_s, first[-1].p95_s)
-        rows.append(
-            {
-                "test": test,
-                "server": server,
-                "beside": servers[0],
-                "ratio": ratio,
-                "low": low,
-                "high": high,
-                "says": says,
-            }
-        )
-    return rows
-
-
-def _good_per_s(parts: Sequence[Part]) -> float:
-    return sum(part.requests - part.fails for part in parts) / max(sum(part.length_s for part in parts), 1e-9)
-
-
-def _silent(test: str, server: str, ours: Sequence[Part], first: str, theirs: Sequence[Part]) -> str | None:
-    """What is to be said where a side answered nothing well; None where both answered."""
-    good, first_good = _good_per_s(ours), _good_per_s(theirs)
-    if good and first_good:
-        return None
-    if good:
-        return f"{test}: scaling pays, {first} answered nothing well and {server} did."
-    if first_good:
-        return f"{test}: {server} answered nothing well and {first} did."
-    return f"{test}: neither {server} nor {first} answered anything well."
-
-
-def _slices(ours: Sequence[Part], theirs: Sequence[Part]) -> list[tuple[int, int]]:
-    """Good answers in the same slices of the same stages: what a ramp does to both drops out of their ratio."""
-    return [
-        pair
-        for one, other in zip(ours, theirs, strict=False)
-        for pair in zip(one.slices, other.slices, strict=False)
-    ]
-
-
-def _ratio(pairs: Sequence[tuple[int, int]]) -> tuple[float | None, float | None, float | None]:
-    """Ratio of the sums with a 95 % interval from the residuals of the pairs (Cochran 1977, section 6.4).
-
-    All None where a side has no good answer at all; the interval is None with few slices.
-    """
-    a, b = np.asarray(pairs, float).reshape(-1, 2).T
-    if a.sum() == 0 or b.sum() == 0:
-        return None, None, None
-    ratio = float(a.sum() / b.sum())
-    if len(a) < _FEWEST_SLICES:
-        return ratio, None, None
-    residual = a - ratio * b
-    error = math.sqrt(len(a) / (len(a) - 1) * float((residual**2).sum())) / float(a.sum())
-    reach = float(special.stdtrit(len(a) - 1, 0.975)) * error
-    return ratio, ratio * math.exp(-reach), ratio * math.exp(reach)
-
-
-def _says(
-    test: str,
-    server: str,
-    first: str,
-    ratio: float,
-    low: float | None,
-    high: float | None,
-    p95_s: float | None,
-    first_p95_s: float | None,
-) -> str:
-    tail = f"p95 {words.seconds(p95_s)} against {words.seconds(first_p95_s)}"
-    if low is None or high is None:
-        return f"{test}: {server} answers {words.number(ratio)} times as much as {first}, in too short a run to judge."
-    interval = f"{words.number(ratio)} times [{words.number(low)}, {words.number(high)}]"
-    slower = p95_s is not None and first_p95_s is not None and p95_s < first_p95_s / (1 + MARGIN)
-    if low > 1 + MARGIN:
-        return f"{test}: scaling pays, {server} answers {interval} as much as {first}; {tail}."
-    if high < 1 + MARGIN:
-        why = "though its latency is lower" if slower else "and its latency is no lower"
-        return f"{test}: scaling buys no throughput, {server} answers {interval} as much as {first}, {why}; {tail}."
-    return f"{test}: not clear whether scaling pays, {server} answers {interval} as much as {first}; {tail}."
 
 
 def _notes(whole: Sequence[Part], servers: Sequence[str], seed: int) -> list[str]:
@@ -276,6 +190,12 @@ def _notes(whole: Sequence[Part], servers: Sequence[str], seed: int) -> list[str
         notes.append(
             "A request that was due and never sent had no connection free for it before the load ended: it counts as "
             "failed and as slower than any limit, and RPS leaves it out."
+        )
+    if any(part.is_late for part in whole):
+        notes.append(
+            f"Above {words.seconds(LATE_SEND_S)} of send lag at p99 the generator's machine is too busy for latencies "
+            "to be the server's: an objective of latency that they miss is not judged. Give the generator a core of "
+            "its own, or lower the rate."
         )
     if len(servers) > 1:
         notes.append(
@@ -296,6 +216,7 @@ def _tables(
     several = len(servers) > 1
     lead = ["server"] if several else []
     tables = []
+    lag = ["send lag p99"] if any(part.send_lag_p99_s is not None for part in whole) else []
     for caption, key, found in (("Stages", "stage", whole), ("Whole patterns", "stages", measured.totals)):
         rows = []
         for part in found:
@@ -303,8 +224,13 @@ def _tables(
             told = ", ".join(_told(one) for one in part.judged) or "none asked"
             alike = [one for one in whole if (one.server, one.test) == (part.server, part.test)]
             name = part.stage if key == "stage" else words.number(len(alike))
-            rows.append([*first, part.test, name, *_figures(part), told])
-        columns = [*lead, "test", key, *_COUNTS, "p50", "p95", "p99", "objectives"]
+            late = (
+                ["no rate" if part.send_lag_p99_s is None else words.seconds(part.send_lag_p99_s)]
+                if lag
+                else []
+            )
+            rows.append([*first, part.test, name, *_figures(part), *late, told])
+        columns = [*lead, "test", key, *_COUNTS, "p50", "p95", "p99", *lag, "objectives"]
         tables.append({"caption": caption, "columns": columns, "rows": rows})
     by_endpoint = _by_endpoint(measured.parts)
     if by_endpoint:

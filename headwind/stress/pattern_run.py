@@ -19,7 +19,7 @@ from headwind.stress.interrupt import Interrupt
 from headwind.stress.plan import Traffic
 from headwind.stress.profile import Pattern, Profile, Stage, pattern_of
 from headwind.stress.progress import Progress
-from headwind.stress.schedule import Requests, merge, percentile, read_requests
+from headwind.stress.schedule import LATE_SEND_S, Requests, merge, percentile, read_requests
 from headwind.stress.standing import LAST_BREATH_S, Stood
 
 PATIENCE_S = 15
@@ -32,12 +32,13 @@ WHOLE = "whole pattern"  # of the stages
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An objective with its figure (None: no answer to judge) and whether it held."""
+    """An objective with its figure (None: no answer to judge), and whether it held (None: not judged, for `why`)."""
 
     text: str
     value: float | None
     unit: str
     held: bool | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class Part:
     `slices` are good answers per slice of time.
     `requests` are all that were due. Those of them that were never sent, `unsent`, have failed and are slower than any
     limit; `per_s` leaves them out. Percentiles count from the due time and are None where no answer came at that rank.
-    `wanted`: the requests that a burst was to have, of which its time may have cut some off; None for other stages.
+    `send_lag_p99_s`: of a stage by rate, how late the generator itself sent while connections were free; of a whole
+    pattern the worst of its stages. `wanted`: the requests that a burst was to have, of which its time may have cut
+    some off; None for other stages.
     """
 
     server: str
@@ -65,6 +68,12 @@ class Part:
     judged: tuple[Judged, ...] = ()
     wanted: int | None = None
     unsent: int = 0
+    send_lag_p99_s: float | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the generator itself sent so late that the latency may be its own rather than the server's."""
+        return self.send_lag_p99_s is not None and self.send_lag_p99_s > LATE_SEND_S
 
 
 @dataclass(slots=True)
@@ -201,12 +210,15 @@ def total_of(profile: Profile, pieces: Sequence[Requests], parts: Sequence[Part]
     length_s = sum(one.length_s for one in parts if one.endpoint == ALL)
     total = _part(merged, everything, (server, profile.title, WHOLE, ALL), 0.0, length_s)
     # Each group's times count from its own start: there are no slices of time over all of them.
-    return replace(total, slices=(), judged=judge(merged, everything, profile.objectives, length_s))
+    lags_s = [one.send_lag_p99_s for one in parts if one.endpoint == ALL and one.send_lag_p99_s is not None]
+    total = replace(total, slices=(), send_lag_p99_s=max(lags_s, default=None))
+    judged = judge(merged, everything, profile.objectives, length_s, is_late=total.is_late)
+    return replace(total, judged=judged)
 
 
 def cut_short(judged: Sequence[Judged]) -> tuple[Judged, ...]:
     """Objectives of what did not come to its end: one that held until then is not judged."""
-    return tuple(replace(one, held=None) if one.held else one for one in judged)
+    return tuple(replace(one, held=None, why="it was cut short") if one.held else one for one in judged)
 
 
 def _cut(
@@ -222,8 +234,11 @@ def _cut(
     names = (server, profile.title, stage.name)
     whole = _part(requests, inside, (*names, ALL), begin_s, length_s)
     wanted = int(stage.first) * stage.iterations if stage.iterations else None
-    whole = replace(whole, judged=judge(requests, inside, stage.objectives, length_s), wanted=wanted)
-    rows = [whole]
+    if stage.kind == "rate":
+        lag_s = requests.at(inside).send_lag_s
+        whole = replace(whole, send_lag_p99_s=float(np.quantile(lag_s, 0.99)) if len(lag_s) else None)
+    judged = judge(requests, inside, stage.objectives, length_s, is_late=whole.is_late)
+    rows = [replace(whole, judged=judged, wanted=wanted)]
     # Which endpoint a request is for is drawn as it is sent: what never was belongs to none, where there are several.
     known = inside if len(profile.endpoints) == 1 else inside & ~np.isnan(requests.sent_s)
     for number, endpoint in enumerate(profile.endpoints):
@@ -275,18 +290,35 @@ class _Outcome:
 
 
 def judge(
-    requests: Requests, inside: NDArray[np.bool_], objectives: Sequence[Objective], length_s: float
+    requests: Requests,
+    inside: NDArray[np.bool_],
+    objectives: Sequence[Objective],
+    length_s: float,
+    *,
+    is_late: bool = False,
 ) -> tuple[Judged, ...]:
-    """The objectives of a stage or of the whole pattern; an answer that never came took longer than any limit."""
+    """The objectives of a stage or of the whole pattern; an answer that never came took longer than any limit.
+
+    `is_late`: the generator itself sent late. Its lag is in every latency, so the server's own may be anything below:
+    one that is too long is then not judged, as in a run at one rate.
+    """
     came = _Outcome.of(requests, inside)
-    return tuple(_judged(one, came, length_s) for one in objectives)
+    judged = (_judged(one, came, length_s) for one in objectives)
+    if not is_late:
+        return tuple(judged)
+    return tuple(
+        replace(told, held=None, why="the generator itself sent late, which is in it")
+        if one.unit == "s" and told.value is not None and one.holds(0.0) != told.held
+        else told
+        for one, told in zip(objectives, judged, strict=True)
+    )
 
 
 def _judged(one: Objective, came: _Outcome, length_s: float) -> Judged:
     latency_s, good = came.latency_s, ~came.failed
     value: float | None
     if not len(latency_s):
-        return Judged(one.text, None, one.unit, None)
+        return Judged(one.text, None, one.unit, None, "no request was due")
     if one.metric == "errors":
         value = float(came.failed.mean())
     elif one.metric == "late":

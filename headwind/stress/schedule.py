@@ -140,9 +140,22 @@ class Requests:
         """From the due time to the answer; NaN where none came."""
         return self.done_s - self.due_s
 
+    @property
+    def send_lag_s(self) -> NDArray[np.float64]:
+        """By how much each request that was sent was sent late while a connection was free: the generator's own fault.
+
+        One taken after it was due found every connection busy; that wait is the server's, and is not in it.
+        """
+        lag_s: NDArray[np.float64] = self.sent_s - np.maximum(self.due_s, self.taken_s)
+        return lag_s[~np.isnan(lag_s)]
+
     def until(self, end_s: float) -> Requests:
         """Those that were due before `end_s`."""
-        return Requests(*(getattr(self, name)[self.due_s < end_s] for name in self.__slots__))
+        return self.at(self.due_s < end_s)
+
+    def at(self, inside: NDArray[np.bool_]) -> Requests:
+        """Those of them that `inside` marks."""
+        return Requests(*(getattr(self, name)[inside] for name in self.__slots__))
 
 
 def merge(pieces: Sequence[Requests]) -> Requests:

@@ -125,13 +125,56 @@ def test_an_objective_that_could_not_be_judged_is_not_called_held() -> None:
     document = built(pattern_run.parts_of(evenly(0, 2.0), pattern(stage), (stage,), "server"))
     assert [gate["outcome"] for gate in document["gates"]] == ["not_judged"] * 2
     assert (
-        "2 of 2 objectives could not be judged, first crowd: p99<1s not judged, no request"
+        "2 of 2 objectives could not be judged, first crowd: p99<1s not judged: no request"
         in document["answer"]
     )
     assert "held" not in document["answer"]
     alone = crowd("p99<1s")
     parts = pattern_run.parts_of(evenly(100, 2.0), pattern(alone), (alone,), "server")
     assert "The objective held." in built(parts)["answer"]
+
+
+def late_by(lag_s: float, requests: Requests) -> Requests:
+    """The same requests, sent so much later by a generator that had connections free."""
+    return replace(requests, sent_s=requests.sent_s + lag_s, done_s=requests.done_s + lag_s)
+
+
+def test_a_generator_that_sends_late_is_told_apart_from_the_server() -> None:
+    stage = crowd("p99<105ms", "p99<250ms", "errors<1%", rate_per_s=100)
+    profile = replace(pattern(stage), objectives=_asked("p50<105ms"))
+    requests = late_by(0.02, evenly(200, 2.0))
+    parts = pattern_run.parts_of(requests, profile, (stage,), "server")
+    total = pattern_run.total_of(profile, [requests], parts, "server")
+    assert (parts[0].send_lag_p99_s, total.send_lag_p99_s) == (pytest.approx(0.02), pytest.approx(0.02))
+    assert [one.held for one in (*parts[0].judged, *total.judged)] == [None, True, True, None]
+    document = built(parts, total)
+    assert "crowd: the generator itself sent late (p99 20 ms with connections free)" in document["answer"]
+    assert "not judged, measured 120 ms: the generator itself sent late" in document["answer"]
+    trust = {row["name"]: row for row in document["trust"]}
+    assert (trust["generator on time"]["value"], trust["generator on time"]["good"]) == (
+        "0 of 1 stage by rate",
+        False,
+    )
+    assert rows(document, "Stages")[0]["send lag p99"] == "20 ms"
+    assert document["stages"][0]["send_lag_p99_s"] == pytest.approx(0.02)
+
+
+def test_what_waits_for_a_busy_connection_or_is_never_answered_is_the_servers_fault() -> None:
+    stage = crowd("p99<150ms", rate_per_s=100)
+    prompt = evenly(200, 2.0)
+    waited = replace(late_by(0.2, prompt), taken_s=prompt.due_s + 0.1999)
+    silent = replace(late_by(0.02, prompt), done_s=np.full(200, np.nan))
+    for requests, lag_s in ((waited, 0.0001), (silent, 0.02)):
+        whole = pattern_run.parts_of(requests, pattern(stage), (stage,), "server")[0]
+        assert whole.send_lag_p99_s == pytest.approx(lag_s, abs=1e-9)
+        assert [one.held for one in whole.judged] == [False]
+
+
+def test_a_pattern_of_users_says_nothing_of_a_send_lag() -> None:
+    stage = replace(crowd(rate_per_s=4), kind="users")
+    document = built(pattern_run.parts_of(evenly(200, 2.0), pattern(stage), (stage,), "server"))
+    assert "send lag p99" not in rows(document, "Stages")[0]
+    assert {row["name"] for row in document["trust"]} == {"arrival", "requests sent"}
 
 
 def test_the_whole_pattern_has_a_row_with_its_objectives_and_what_was_measured() -> None:
