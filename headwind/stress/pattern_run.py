@@ -129,7 +129,8 @@ def carry_out(
         for number, group in enumerate(profile.groups()):
             for stage in group:
                 print(f"{profile.title}: {stage.words}", file=sys.stderr, flush=True)
-            names = {"server": server, "test": profile.title, "stage": group[0].name}
+            stages = " to ".join(dict.fromkeys((group[0].name, group[-1].name)))
+            names = {"server": server, "test": profile.title, "stage": stages}
             try:
                 requests, interruption = _carry_out(
                     stood, profile, group, wrk, into, seed + number, interrupt

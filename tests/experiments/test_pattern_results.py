@@ -289,6 +289,16 @@ def test_a_server_that_dies_between_two_loads_loses_nothing_that_was_measured(
     assert [one.held for one in measured.parts[0].judged] == [True]
 
 
+def test_a_server_that_dies_in_one_of_several_stages_of_a_load_is_told_with_all_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one, two = crowd(rate_per_s=100), replace(crowd(rate_per_s=100), name="after")
+    loads = Loads((evenly(400, 4.0, sent=250), "the server ended with exit code 3"))
+    measured, broken = carried_out(monkeypatch, tmp_path, pattern(one, two), loads)
+    assert broken.stage == "crowd to after"
+    assert [part.unsent for part in measured.parts if part.endpoint == "all"] == [0, 150]
+
+
 def test_a_server_that_is_not_ours_and_gone_is_told_by_what_no_longer_answers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
