@@ -72,7 +72,7 @@ def against_theory(folder: Path, load: float, length_s: int) -> dict[str, Any]:
     plan = Plan(url="http://127.0.0.1:{port}/", command=command, ready="/")
     rate = load / SERVICE_S
     with Interrupt() as interrupt, standing(plan, folder, interrupt) as stood:
-        found = offered(stood, rate, folder, seed=1, length_s=length_s)
+        found = offered(stood.plan, rate, folder, seed=1, length_s=length_s)
     services = np.array([float(line) for line in log.read_text().split()])
     mean_s, service_s = float(np.nanmean(found.latency_s)), float(services.mean())
     due_s = found.due_s
@@ -118,8 +118,8 @@ def main(argv: Sequence[str] = ()) -> int:
             traffic=(Traffic(bodies=ROOT / "wrk" / "flights.jsonl"),),
         )
         with standing(plan, folder, interrupt) as stood:
-            offered(stood, 500, folder, 0, length_s=2)
-            rows = [delivered(stood, folder, rate) for rate in (200, 1000, 5000)]
+            offered(stood.plan, 500, folder, 0, length_s=2)
+            rows = [delivered(stood.plan, folder, rate) for rate in (200, 1000, 5000)]
         print(table(rows))
     record("schedule", [*theory, *rows])
     return 0
