@@ -23,7 +23,9 @@ class Histogram:
     """Latencies as measured: `counts[i]` responses took `values_us[i]` microseconds; values ascend, counts > 0.
 
     `late` responses came after `limit_us` (wrk's timeout) and are in no bucket: every percentile whose rank
-    falls among them is unknown, but above the limit. `expected_interval_us` is wrk's E (0: nothing was corrected).
+    may fall among them is unknown, but above the limit. Values above the limit are there where histograms with
+    different limits were merged: late responses lie anywhere among them, so their ranks are unknown too. A limit of
+    None is above all values. `expected_interval_us` is wrk's E (0: nothing was corrected).
     """
 
     values_us: tuple[int, ...]
@@ -42,16 +44,19 @@ class Histogram:
         """Responses recorded or late."""
         return self.recorded + self.late
 
+    def ranked(self) -> list[int]:
+        """How many responses took at most each of the first values, as far as that is known: up to the limit where
+        any response was late, else of all values."""
+        known = len(self.counts)
+        if self.late and self.limit_us is not None:
+            known = bisect_right(self.values_us, self.limit_us)
+        return list(accumulate(self.counts[:known]))
+
     def percentile_s(self, percent: float) -> float | None:
         """The smallest latency, in seconds, that at least `percent` % of all responses, late ones included, did
-        not exceed (nearest rank); None where that response was late or nothing was recorded."""
-        rank = self._rank(percent)
-        seen = 0
-        for value, count in zip(self.values_us, self.counts, strict=True):
-            seen += count
-            if seen >= rank:
-                return value / 1e6
-        return None
+        not exceed (nearest rank); None where that response may have been late or nothing was recorded."""
+        at = bisect_left(ranked := self.ranked(), self._rank(percent))
+        return self.values_us[at] / 1e6 if at < len(ranked) else None
 
     def mean_s(self) -> float | None:
         """Mean of the recorded responses in seconds (late ones are not in it)."""
@@ -64,11 +69,11 @@ class Histogram:
     def percentiles_s(self, percents: Iterable[float] = REPORTED_PERCENTILES) -> dict[str, float | None]:
         """`percentile_s` of several at once, in one pass, by their keys ("99.9")."""
         asked = sorted(set(percents))
-        running = list(accumulate(self.counts))
+        ranked = self.ranked()
         found: dict[str, float | None] = {}
         for percent in asked:
-            at = bisect_left(running, self._rank(percent))
-            found[percentile_key(percent)] = self.values_us[at] / 1e6 if at < len(running) else None
+            at = bisect_left(ranked, self._rank(percent))
+            found[percentile_key(percent)] = self.values_us[at] / 1e6 if at < len(ranked) else None
         return found
 
     def over(self, threshold_s: float) -> int | None:
@@ -87,13 +92,16 @@ class Histogram:
         return max(1, math.ceil(round(percent / 100 * self.total, 6)))
 
     def merge(self, *others: Histogram) -> Histogram:
-        """All responses of several histograms, without loss. The limit is the smallest: above it nothing is sure.
+        """All responses of several histograms, without loss. The limit is the smallest of the parts with late
+        responses (a part that does not know its limit has them above its largest value): above it no rank is sure.
         The expected interval is kept where all parts share it; parts with different ones have no common correction."""
         counter: Counter[int] = Counter()
         parts = (self, *others)
         for part in parts:
             counter.update(dict(zip(part.values_us, part.counts, strict=True)))
-        limits = [part.limit_us for part in parts if part.limit_us is not None]
+        late = [part for part in parts if part.late] if others else []
+        limits = [part.limit_us for part in late or parts if part.limit_us is not None]
+        limits += [max(part.values_us, default=0) for part in late if part.limit_us is None]
         intervals = {part.expected_interval_us for part in parts}
         return from_counts(
             counter,
@@ -129,10 +137,11 @@ class Histogram:
         `expected_interval_us` would have seen. Late responses are not corrected: they only take the top ranks."""
         chains = _Chains(self)
         count = chains.count + self.late
-        percentiles = {
-            percentile_key(percent): chains.value_at_s(max(1, math.ceil(round(percent / 100 * count, 6))))
-            for percent in REPORTED_PERCENTILES
-        }
+        known_s = self.limit_us / 1e6 if self.late and self.limit_us is not None else math.inf
+        percentiles = {}
+        for percent in REPORTED_PERCENTILES:
+            value = chains.value_at_s(max(1, math.ceil(round(percent / 100 * count, 6))))
+            percentiles[percentile_key(percent)] = value if value is None or value <= known_s else None
         return {
             "count": count,
             "mean_s": chains.mean_s(),

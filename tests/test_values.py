@@ -56,6 +56,49 @@ def test_merging_loses_nothing() -> None:
     assert merged == Histogram((10, 20, 30), (1, 5, 1), late=3, limit_us=40)
 
 
+LATENCIES = st.lists(st.integers(1, 300), min_size=1, max_size=40)
+
+
+@given(st.lists(st.tuples(LATENCIES, st.integers(20, 200)), min_size=1, max_size=3), st.floats(0, 100))
+def test_a_percentile_of_merged_histograms_is_what_it_is_without_limits_or_unknown(
+    hosts: list[tuple[list[int], int]], percent: float
+) -> None:
+    parts = []
+    for latencies, limit in hosts:
+        kept = [value for value in latencies if value <= limit]
+        counts = {value: kept.count(value) for value in kept}
+        parts.append(from_counts(counts, late=len(latencies) - len(kept), limit_us=limit))
+    merged = parts[0].merge(*parts[1:])
+    everyone = sorted(value for latencies, _ in hosts for value in latencies)
+    true_s = everyone[max(1, -(-round(percent / 100 * len(everyone) * 1e6) // 10**6)) - 1] / 1e6
+    limits = [limit for latencies, limit in hosts if max(latencies) > limit]
+    expected = true_s if true_s <= min(limits, default=300) / 1e6 else None
+    assert merged.percentile_s(percent) == expected
+    assert merged.percentiles_s([percent]) == {percentile_key(percent): expected}
+
+
+def test_a_part_that_does_not_know_its_limit_has_its_late_responses_above_its_largest_value() -> None:
+    unsure = from_counts({10: 5, 30: 1}, late=4)
+    merged = unsure.merge(from_counts({20: 5, 90: 5}, late=1, limit_us=100))
+    assert merged.limit_us == 30
+    assert merged.percentile_s(52) == 30 / 1e6
+    assert merged.percentile_s(53) is None
+    assert unsure.merge(from_counts({20: 5, 90: 5})).percentile_s(80) is None
+    assert unsure.merge() == unsure
+
+
+def test_a_part_without_late_responses_sets_no_limit() -> None:
+    merged = from_counts({10: 5}, limit_us=20).merge(from_counts({40: 4}, late=1, limit_us=50))
+    assert (merged.limit_us, merged.percentile_s(90)) == (50, 40 / 1e6)
+
+
+def test_corrected_percentiles_above_the_limit_are_unknown() -> None:
+    merged = from_counts({10: 8}, late=1, limit_us=50).merge(from_counts({80: 10}, late=1, limit_us=100))
+    percentiles = merged.corrected()["percentiles_s"]
+    assert (percentiles["50"], percentiles["75"]) == (None, None)
+    assert from_counts({10: 8}).merge(from_counts({80: 10})).corrected()["percentiles_s"]["75"] == 80 / 1e6
+
+
 def test_percentile_keys_are_written_as_people_write_them() -> None:
     assert [percentile_key(p) for p in (50.0, 99.9, 99.999, 100.0)] == ["50", "99.9", "99.999", "100"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import accumulate
 
 from headwind.histogram import Histogram
 from headwind.run import Run
@@ -52,7 +51,7 @@ def log(runs: Sequence[Run]) -> str:
 def percentiles(histogram: Histogram) -> str:
     """The percentile distribution that HdrHistogram's plotter takes: values in milliseconds.
 
-    Percentiles count late answers too, which have no value: the rows end where they begin.
+    Percentiles count late answers too, which have no value: the rows end where the first of them may be.
     """
     lines = [f"{'Value':>12} {'Percentile':>14} {'TotalCount':>10} {'1/(1-Percentile)':>14}\n\n"]
     for value_us, percentile, count in _rows(histogram):
@@ -68,7 +67,7 @@ def percentiles(histogram: Histogram) -> str:
 
 def _rows(histogram: Histogram) -> Iterator[tuple[int, float, int]]:
     """(microseconds, percentile as a share, answers up to it), five for each halving of what is left to 1."""
-    total, running = histogram.total, list(accumulate(histogram.counts))
+    total, running = histogram.total, histogram.ranked()
     share, at = 0.0, 0
     while at < len(running):
         rank = max(1, math.ceil(round(share * total, 6)))

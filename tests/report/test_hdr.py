@@ -103,6 +103,16 @@ def test_histograms_of_several_runs_merge_without_loss() -> None:
     assert hdr.merged([Run(tool="wrk")]) is None
 
 
+def test_the_distribution_of_merged_runs_ends_at_the_smallest_limit() -> None:
+    short = Run(tool="wrk", histogram=from_counts({1000: 80, 1900: 10}, late=5, limit_us=2000))
+    long = Run(tool="wrk", histogram=from_counts({1500: 90, 4000: 14}, late=1, limit_us=5000))
+    merged = hdr.merged([short, long])
+    assert merged is not None
+    rows = columns(hdr.percentiles(merged))
+    assert (rows[-1][0], rows[-1][2]) == (1.9, 180)
+    assert all(share <= 180 / 200 for _, share, _ in rows)
+
+
 def test_explain_writes_both_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(
         tool="wrk",

@@ -54,7 +54,8 @@ def unknown_of(run: Run) -> Unknown | None:
         if not histogram.late:
             return None
         limit_s = histogram.limit_us / 1e6 if histogram.limit_us else run.timeout_s
-        return Unknown(histogram.late / histogram.total, limit_s or WRK_DEFAULT_TIMEOUT_S)
+        known = max(histogram.ranked(), default=0)
+        return Unknown((histogram.total - known) / histogram.total, limit_s or WRK_DEFAULT_TIMEOUT_S)
     if run.tool != "wrk" or not run.errors.timeout or not run.requests:
         return None
     return Unknown(min(1.0, run.errors.timeout / run.requests), run.timeout_s or WRK_DEFAULT_TIMEOUT_S)
@@ -80,8 +81,8 @@ def redo_correction(histogram: Histogram) -> Histogram:
 
 
 def _nearest_rank(histogram: Histogram, shares: list[float]) -> list[tuple[float, float]]:
-    """`Histogram.percentile_s` for many shares (0..1) at once; shares whose answer was late are left out."""
-    cumulative = np.cumsum(np.asarray(histogram.counts, dtype=np.int64))
+    """`Histogram.percentile_s` for many shares (0..1) at once; shares whose answer may have been late are left out."""
+    cumulative = np.asarray(histogram.ranked(), dtype=np.int64)
     ranks = np.maximum(1, np.ceil(np.round(np.asarray(shares) * histogram.total, 6)))
     places = np.searchsorted(cumulative, ranks)
     return [
