@@ -51,6 +51,7 @@ _LABELS = labels(
     }
 )
 _REPEATS = ("progress", "per_request")
+_BEHIND_FAILED = ("transferred", "html", "rate", "transfer")
 _PERCENTILE = re.compile(r"\W*([0-9]{1,3})%[\s|]+([0-9]{1,15})(?=\s|$|\\)")
 _BREAKDOWN = re.compile(r"(Connect|Receive|Length|Exceptions): ([0-9]{1,18})(?=[,)])")
 
@@ -107,8 +108,7 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     transferred = _count(block, "transferred")
     transfer = first(block, "transfer")
     errors = _errors(block)
-    # With -r a request whose answer could not be received counts as complete, and its time as a latency.
-    answered = None if complete is None else max(0, complete - _kinds(block).get("Receive", 0))
+    answered = _answered(block, complete)
     run = Run(
         tool="ab",
         url=_url(block),
@@ -126,6 +126,22 @@ def _from_text(block: list[Field], text: str) -> Run | None:
     if not run.complete:
         run = run.warn("cut", "Parts of ab's report are missing here; what they would say is null.")
     return _warned(run, block)
+
+
+def _answered(block: list[Field], complete: int | None) -> int | None:
+    """With -r a request whose answer could not be received counts as complete, and its time as a latency: how many of
+    them there were stands behind "Failed requests". None where that is not in the text."""
+    failed = _count(block, "failed")
+    if (
+        failed is None
+        and first(block, "failed") is None
+        and any(first(block, name) for name in _BEHIND_FAILED)
+    ):
+        return complete  # the line was left out by whoever quoted the report; it was not cut off
+    kinds = _kinds(block)
+    if complete is None or not (failed == 0 or "Length" in kinds):
+        return None
+    return max(0, complete - kinds.get("Receive", 0))
 
 
 def _last_line(block: list[Field], text: str) -> int:
@@ -224,8 +240,9 @@ def _milliseconds(value: float | None) -> float | None:
 
 
 def _kinds(block: list[Field]) -> dict[str, int]:
-    breakdown = first(block, "breakdown")
-    return {name: int(count) for name, count in _BREAKDOWN.findall(breakdown.rest)} if breakdown else {}
+    """The failures by kind: on a line of their own, or behind their sum where lines were joined."""
+    told = first(block, "breakdown") or first(block, "failed")
+    return {name: int(count) for name, count in _BREAKDOWN.findall(told.rest)} if told else {}
 
 
 def _errors(block: list[Field]) -> Errors:
@@ -245,9 +262,8 @@ def _errors(block: list[Field]) -> Errors:
 
 
 def _warned(run: Run, block: list[Field]) -> Run:
-    breakdown = first(block, "breakdown")
-    different = dict(_BREAKDOWN.findall(breakdown.rest)).get("Length", "0") if breakdown else "0"
-    if different != "0":
+    different = _kinds(block).get("Length", 0)
+    if different:
         run = run.warn(
             "length_differs",
             f'{different} of ab\'s "Failed requests" had a body of another length than the first one, as dynamic pages '

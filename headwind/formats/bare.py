@@ -90,7 +90,7 @@ _LABEL = re.compile(
     r"|Server Software:|Server Hostname:|Server Port:|Document Path:|Document Length:|Concurrency Level:"
     r"|Time taken for tests:|Complete requests:|Failed requests:|Write errors:|Non-2xx responses:|Keep-Alive requests:"
     r"|Total transferred:|HTML transferred:|Requests per second:|Time per request:|Transfer rate:"
-    r"|Connection Times \(ms\)|Connect: +[0-9]|Processing: +[0-9]|Waiting: +[0-9]|Total:\s+[0-9]"
+    r"|Connection Times \(ms\)|(?<!\()Connect: +[0-9]|Processing: +[0-9]|Waiting: +[0-9]|Total:\s+[0-9]"
     r"|Percentage of the requests"
     r"|(?<=\s)[0-9]{1,3}%\s+[0-9]+(?=\s|$)|(?<=\s)[0-9]{1,3}(?:\.[0-9]+)?% in [0-9]"
     r"|Summary:|Success rate:|Slowest:|Fastest:|Average:|Requests/sec:|Total data:|Size/request:|Size/sec:"

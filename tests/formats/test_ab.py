@@ -67,6 +67,29 @@ def test_failures_without_a_breakdown_have_no_kind() -> None:
     text = fixture("ab/plain.txt").replace("Failed requests:        0", "Failed requests:        7")
     run = only_run(text, "ab")
     assert (run.errors.connect, run.errors.read) == (None, None)
+    assert run.requests is None  # answers that were not received are among those of the unknown kinds
+
+
+FAILURES = "Failed requests:        9\n   (Connect: 0, Receive: 4, Length: 1, Exceptions: 4)\n"
+
+
+def with_failures() -> str:
+    return fixture("ab/plain.txt").replace("Failed requests:        0\n", FAILURES)
+
+
+def test_answers_that_were_not_received_are_no_answers_wherever_the_text_is_cut() -> None:
+    text = with_failures()
+    assert only_run(text, "ab").requests == 496
+    begin, end = text.index("Complete requests:"), text.index("Requests per second:")
+    for length in range(begin, end):
+        for run in read_as(text[:length], "ab"):
+            assert run.requests in (None, 496), text[begin:length]
+
+
+def test_failures_in_a_report_on_one_line_have_their_kinds() -> None:
+    run = only_run(" ".join(with_failures().split()), "ab")
+    assert (run.requests, run.errors.connect, run.errors.read) == (496, 0, 4)
+    assert "length_differs" in codes(run)
 
 
 def test_a_server_behind_tls_has_an_https_url() -> None:
