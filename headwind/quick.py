@@ -9,7 +9,10 @@ Value = TypeVar("Value")
 
 
 def quick(frozen: type[Value]) -> type[Value]:
-    """A frozen dataclass with slots whose values are made in a quarter of the time (measured: 0.6 instead of 2.6 us).
+    """A frozen dataclass whose values are made in a quarter of the time (measured: 0.6 instead of 2.6 us).
+
+    Where orjson writes the values, leave slots out: it takes a third of the time for a `__dict__` (measured: 1.1
+    instead of 3.3 us for a run).
 
     The guard that dataclasses put on a frozen class turns each assignment of `__init__` into a call. Here the type
     checker alone keeps the values frozen: it sees the dataclass as it is written, and refuses any assignment.

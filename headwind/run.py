@@ -25,7 +25,7 @@ _TIMEOUTS_UNTIMED = frozenset(
 
 
 @quick
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Latency:
     """A latency row as printed, in seconds; `percentiles_s` holds only what the source has, keys "50", "99.9"."""
 
@@ -48,11 +48,11 @@ class Latency:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Latency:
-        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+        return cls(**{name: data[name] for name in cls.__annotations__ if name in data})
 
 
 @quick
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ThreadRate:
     """wrk's Req/Sec row: requests per second of one thread, over 100-ms windows that had a response."""
 
@@ -71,11 +71,11 @@ class ThreadRate:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ThreadRate:
-        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+        return cls(**{name: data[name] for name in cls.__annotations__ if name in data})
 
 
 @quick
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Errors:
     """Counts by kind. `timeout` answers came, but late; `status` answers had a code above 399."""
 
@@ -96,7 +96,7 @@ class Errors:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Errors:
-        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+        return cls(**{name: data[name] for name in cls.__annotations__ if name in data})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def endpoint_kind(tool: str, name: str) -> str:
 
 
 @quick
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadWarning:
     """An oddity of the source that a reader of the numbers should know; codes are listed in docs/formats.md."""
 
@@ -150,7 +150,7 @@ class ReadWarning:
 
 
 @quick
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """One load test as its source tells it."""
 
@@ -247,7 +247,7 @@ class Run:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Run:
         """The Run that `to_json` wrote; unknown keys are ignored so that newer files can be read."""
-        values: dict[str, Any] = {name: data[name] for name in cls.__slots__ if name in data}
+        values: dict[str, Any] = {name: data[name] for name in cls.__annotations__ if name in data}
         if values.get("lines"):
             first, last = values["lines"]
             values["lines"] = (first, last)

@@ -6,47 +6,29 @@ Every function takes SI units and gives "unknown" for `None`, so that a missing 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
-from typing import TypeVar, cast
-
-_Said = TypeVar("_Said", bound=Callable[..., str])
-
-
-def _remembered(function: _Said) -> _Said:
-    """The same figure is said several times in a report, and a million of reports say many figures."""
-    return cast(_Said, lru_cache(maxsize=4096, typed=True)(function))
-
 
 UNKNOWN = "unknown"
 _BYTE_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
-@_remembered
 def number(value: float | None, digits: int = 3) -> str:
     """`digits` significant digits, whole numbers in full, thousands grouped: 61.82 -> "61.8", 50000 -> "50,000"."""
     if value is None:
         return UNKNOWN
     if isinstance(value, int):
         return f"{value:,}"
+    magnitude = abs(value)
+    if digits == 3 and 0.9995 <= magnitude < 99.95 and not value.is_integer():
+        # The common case first, without a logarithm; 9.995 already prints as the next power of ten.
+        return f"{value:.1f}" if magnitude >= 9.995 else f"{value:.2f}"
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "without limit"
-    if value.is_integer():
+    if value.is_integer() or (digits == 3 and magnitude >= 99.95):
         return f"{value:,.0f}"
-    magnitude = abs(value)
-    if digits == 3:
-        # The common case without a logarithm; 9.995 and 99.95 already print as the next power of ten.
-        if magnitude >= 99.95:
-            return f"{value:,.0f}"
-        if magnitude >= 9.995:
-            return f"{value:.1f}"
-        if magnitude >= 0.9995:
-            return f"{value:.2f}"
     decimals = max(0, digits - 1 - math.floor(math.log10(magnitude)))
     return f"{value:,.{decimals}f}"
 
 
-@_remembered
 def seconds(value: float | None) -> str:
     """A duration in the unit that keeps it readable: 0.00085 -> "850 us", 0.25 -> "250 ms", 3.2 -> "3.20 s"."""
     if value is None:

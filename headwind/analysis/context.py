@@ -72,7 +72,8 @@ class Context:
     @property
     def generator_late(self) -> bool:
         """Whether the generator itself sent behind its schedule with connections free: its lag is in the latency."""
-        return any(warning.code == "generator_late" for warning in self.run.warnings)
+        warnings = self.run.warnings
+        return bool(warnings) and any(warning.code == "generator_late" for warning in warnings)
 
     @property
     def pipelined(self) -> bool:

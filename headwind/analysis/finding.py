@@ -13,7 +13,7 @@ Certainty = Literal["proved", "likely", "possible"]
 
 
 @quick
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """One number a finding rests on: its name, its value in `unit` (SI, "1" for a count, "share" for a ratio from
     0 to 1), and where it was read."""
@@ -28,7 +28,7 @@ class Evidence:
 
 
 @quick
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """`proved` needs arithmetic that leaves no other reading, a direct counter, or a measured intervention.
 
@@ -61,7 +61,7 @@ class Finding:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Finding:
         """The Finding that `to_json` wrote; unknown keys are ignored so that newer files can be read."""
-        values: dict[str, Any] = {name: data[name] for name in cls.__slots__ if name in data}
+        values: dict[str, Any] = {name: data[name] for name in cls.__annotations__ if name in data}
         values["evidence"] = tuple(
             Evidence(row["name"], row["value"], row["unit"], row["source"]) for row in data["evidence"]
         )

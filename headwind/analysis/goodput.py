@@ -23,8 +23,9 @@ def goodput(context: Context) -> Iterable[Finding]:
         return
     exact = low == high
     answers = number(low) if exact else f"{number(low)} to {number(high)}"
-    paces = (rate(low / context.runtime_s), rate(high / context.runtime_s))
-    pace = paces[0] if paces[0] == paces[1] else f"{paces[0]} to {paces[1]}"
+    pace = rate(low / context.runtime_s)
+    if not exact and (highest := rate(high / context.runtime_s)) != pace:
+        pace = f"{pace} to {highest}"
     why = "" if exact else ": an answer can be late and an error, and is counted as both"
     yield Finding(
         "goodput",

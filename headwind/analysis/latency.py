@@ -33,23 +33,24 @@ def late_answers(context: Context) -> Iterable[Finding]:
     if limit == "unknown":
         return
     assumed = " (wrk's default timeout, an assumption)" if context.limit_assumed else ""
+    wrong = context.late_share
     known = closed_loop.last_known_percent(context.requests, context.cut)
     top = _percent(known)
     hidden = f"every percentile above {top} is unknown but above {limit}"
     if known < 99:
         hidden = f"p99, and every percentile above {top}, is unknown but above {limit}"
     otherwise = " If wrk ran with another --timeout, say so: `headwind explain --timeout`." if assumed else ""
-    count = f"{share(context.late_share)} of the answers ({number(context.cut)})"
+    count = f"{share(wrong)} of the answers ({number(context.cut)})"
     yield Finding(
         "late_answers",
-        "critical" if context.late_share >= LATE_CRITICAL_SHARE else "warning",
+        "critical" if wrong >= LATE_CRITICAL_SHARE else "warning",
         # That they came after wrk's timeout is certain; where that was is not, unless the text or the user says.
         "likely" if context.limit_assumed else "proved",
         f"{count} came later than {limit}{assumed}; {hidden}",
         (
             context.read("late answers", context.cut, "1", "'Socket errors' line, timeout"),
             context.read("answered requests", context.requests, "1", "'requests in' line"),
-            Evidence("share of late answers", context.late_share, "share", "timeout / requests"),
+            Evidence("share of late answers", wrong, "share", "timeout / requests"),
             Evidence(
                 "late after",
                 context.limit_s,

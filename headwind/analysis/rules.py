@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from headwind.analysis import (
     errors,
@@ -17,7 +18,7 @@ from headwind.analysis import (
     validity,
 )
 from headwind.analysis.context import Context
-from headwind.analysis.finding import Finding
+from headwind.analysis.finding import Finding, Severity
 
 Rule = Callable[[Context], Iterable[Finding]]
 
@@ -63,6 +64,7 @@ _OF_WATCHED = (
     resources.noise,
     resources.resources,
     generator.no_keepalive,
+    generator.cached,
     generator.threads_above_cores,
     overtime.stalls,
     overtime.course,
@@ -108,27 +110,25 @@ _SAYS_ALREADY: dict[str, frozenset[str]] = {
     "noisy_host": frozenset({"cpu_full", "workers_above_cores", "drift"}),
     "no_keepalive": frozenset({"mean_understated"}),
 }
-_SPEAKING = frozenset(_SAYS_ALREADY)
 
 
 def judge(context: Context) -> list[Finding]:
     """All findings about one run, what matters most first; one that only follows from another is left out."""
-    found: list[Finding] = []
-    for rule in RULES if _is_watched(context) else _OF_TEXT:
-        found.extend(rule(context))
+    rules = RULES if _is_watched(context) else _OF_TEXT
+    found = [finding for rule in rules for finding in rule(context)]
     if len(found) < 2:
         return found
-    if not _SPEAKING.isdisjoint(codes := [finding.code for finding in found]):
-        said = set[str]().union(*(_SAYS_ALREADY[code] for code in codes if code in _SAYS_ALREADY))
-        found = [finding for finding in found if finding.code not in said]
-    found.sort(key=_rank)
-    return found
+    return [found[at] for at in _told(tuple([(finding.code, finding.severity) for finding in found]))]
+
+
+@lru_cache(maxsize=1024)  # thousands of runs differ in their figures, and few in what is found
+def _told(found: tuple[tuple[str, Severity], ...]) -> list[int]:
+    """Which of the findings, by code and severity, are told, in their order."""
+    said = set[str]().union(*(_SAYS_ALREADY.get(code, ()) for code, _ in found))
+    left = [at for at, (code, _) in enumerate(found) if code not in said]
+    return sorted(left, key=lambda at: SEVERITY_RANK[found[at][1]])
 
 
 def _is_watched(context: Context) -> bool:
     run = context.run
     return bool(context.samples or context.environment or run.timeline or run.histogram)
-
-
-def _rank(finding: Finding) -> int:
-    return SEVERITY_RANK[finding.severity]

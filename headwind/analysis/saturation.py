@@ -30,11 +30,12 @@ def saturation(context: Context) -> Iterable[Finding]:
     if 2 * context.status_errors > context.requests or broken > BROKEN_SHARE * context.requests:
         return
     now, half, double = context.rate_per_s, max(1, connections // 2), 2 * connections
+    pace, delay = rate(now), seconds(high)
     yield Finding(
         "saturation_likely",
         "warning",
         "likely",
-        f"The server is likely saturated: {connections} connections share {rate(now)}, each waiting "
+        f"The server is likely saturated: {connections} connections share {pace}, each waiting "
         f"{seconds_range(low, high)}; a run at half the connections would prove it",
         (
             Evidence("connections really open", connections, "1", "threads x floor(connections / threads)"),
@@ -45,8 +46,8 @@ def saturation(context: Context) -> Iterable[Finding]:
         f"Do not add connections: a saturated server answers no more of them, each only waits longer (about "
         f"{seconds(high * 2)} at {double}). Find what limits it; until a second load proves saturation, the same "
         "numbers "
-        f"also fit an unlimited server with a delay of {seconds(high)}.",
-        f"At {half} connections: about {rate(now)} again means saturated, about {rate(now / 2)} means pure delay.",
+        f"also fit an unlimited server with a delay of {delay}.",
+        f"At {half} connections: about {pace} again means saturated, about {rate(now / 2)} means pure delay.",
         again(context, connections=half),
         (context.index,),
     )

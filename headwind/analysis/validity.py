@@ -60,7 +60,8 @@ def clock_step(context: Context) -> Iterable[Finding]:
     stepped = duration is not None and duration >= LONGEST_BELIEVABLE_S
     if isinstance(step, int | float) and duration and abs(step) >= STEP_SHARE * duration:
         stepped = True
-    if not stepped and not any(warning.code in _CLOCK for warning in context.run.warnings):
+    warnings = context.run.warnings
+    if not stepped and not (warnings and any(one.code in _CLOCK for one in warnings)):
         return
     yield Finding(
         "clock_step",

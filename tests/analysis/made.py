@@ -104,7 +104,7 @@ FAST = healthy(
 
 
 def fast(**changes: Any) -> Run:
-    return Run(**{**{name: getattr(FAST, name) for name in Run.__slots__}, **changes})
+    return Run(**{**{name: getattr(FAST, name) for name in Run.__annotations__}, **changes})
 
 
 def on_schedule(*, answered: int, in_time: int, unanswered: int = 0) -> Run:
