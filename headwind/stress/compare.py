@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from headwind import words
-from headwind.analysis import usage
 from headwind.errors import MissingError, UsageError
 from headwind.histogram import Histogram
 from headwind.report import document
 from headwind.statistics.search import SearchPlan
 from headwind.statistics.verdicts import FIRST_LOOK
 from headwind.statistics.verdicts import Plan as Family
-from headwind.stress import comparison, comparison_report, environment, folder, privacy, trial
+from headwind.stress import comparison, comparison_report, environment, folder, measured, privacy, trial
 from headwind.stress.comparison import MOST_BLOCKS, Judgement
 from headwind.stress.generator import Wrk
 from headwind.stress.interrupt import Interrupt
@@ -31,10 +30,6 @@ from headwind.stress.variants import Axis
 
 # Starting a server, waiting for it and stopping it, on top of warm-up and load: a guess until trials were timed.
 TURNAROUND_S = 3.0
-# Evidence on which a trial is discarded; none of it depends on what the configuration does.
-STEAL_SHARE = 0.05
-CLOCK_STEP_S = 0.1
-OTHERS_SHARE = 0.10
 # A machine that is never quiet would never end: at most so many discards per kept trial, and two attempts a trial;
 # what runs beside other load after that counts, and is marked as noisy.
 DISCARDS_PER_KEPT = 0.25
@@ -42,7 +37,6 @@ ATTEMPTS = 2
 LATENCY_SHARE_OF_CAPACITY = 0.7
 LATENCY_S = 6
 LATENCY_ROUNDS = 2
-COUNTED_APART = 0.05  # a server counts requests that wrk no longer waited for, and those for its state
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +232,10 @@ class Comparison:
         folder.write_json(
             own / "run.json", document.build(result.runs, source="wrk.txt", samples=result.samples)
         )
-        row = _row(result, block, position, setting, attempt, own.relative_to(self.into))
-        reason, noisy = _verdict_on_trial(result, row, server_known=configuration.url is None)
+        row = measured.row_of(
+            result, self.base.duration_s, block, position, setting, attempt, own.relative_to(self.into)
+        )
+        reason, noisy = measured.verdict_on(result, row, server_known=configuration.url is None)
         keep_noisy = noisy and (attempt >= ATTEMPTS or self._discards_spent())
         return replace(
             row,
@@ -326,62 +322,3 @@ def _latency_row(name: str, rate: float, histograms: Sequence[Histogram]) -> dic
         "answers": merged.total,
         **{f"p{p}_s": merged.percentile_s(p) for p in (50, 90, 99)},
     }
-
-
-def _row(result: trial.Trial, block: int, position: int, setting: int, attempt: int, where: Path) -> TrialRow:
-    run = result.runs[0] if result.runs else None
-    requests = run.requests or 0 if run else 0
-    duration_s = run.duration_s or 0.0 if run else 0.0
-    failed = run.errors.status or 0 if run else 0
-    seen = usage.of(result.samples, duration_s or None)
-    servers = seen.role("server") if seen else []
-    spent = [one.cores for one in (*servers, *(seen.role("proxy") if seen else []))]
-    counted, worker_shares = shares_of(result, requests, seen.workers if seen else [])
-    rate = requests / duration_s if duration_s else 0.0
-    return TrialRow(
-        block=block,
-        position=position,
-        configuration=setting,
-        attempt=attempt,
-        folder=str(where),
-        started_at=result.environment.get("started_at"),
-        took_s=0.0,
-        requests=requests,
-        failed=failed,
-        duration_s=duration_s,
-        good_per_s=(requests - failed) / duration_s if duration_s else 0.0,
-        cpu_s_per_request=sum(spent) / rate if servers and rate else None,
-        rss_bytes=sum(max(one.rss_bytes) for one in servers) if servers else None,
-        worker_shares=worker_shares,
-        shares_of=counted,
-        others_cores=seen.others_cores if seen else None,
-        steal_share=seen.steal_share if seen else None,
-    )
-
-
-def shares_of(
-    result: trial.Trial, requests: int, workers: Sequence[usage.ProcessUsage]
-) -> tuple[str, tuple[float, ...]]:
-    """Each worker's share, the largest first: of the requests where the server counted them, else of the CPU.
-
-    A server that counts only a part of what was answered (one of several behind a proxy) has not counted.
-    """
-    counted = sorted(result.environment.get("worker_requests") or [], reverse=True)
-    if counted and abs(sum(counted) / max(requests, 1) - 1) <= COUNTED_APART:
-        return "requests", tuple(round(one / sum(counted), 4) for one in counted)
-    cores = sum(one.cores for one in workers)
-    return "CPU", tuple(round(one.cores / cores, 4) for one in workers) if cores > 0 else ()
-
-
-def _verdict_on_trial(result: trial.Trial, row: TrialRow, *, server_known: bool) -> tuple[str | None, bool]:
-    """Why the trial cannot count, and whether it ran beside other load; nothing of it looks at the server's speed."""
-    if not result.runs and result.interruption is None:
-        return "wrk left no report", False
-    step_s = result.environment.get("clock_step_s") or 0.0
-    if abs(step_s) > CLOCK_STEP_S:
-        return f"the clock was set by {step_s:.2f} s", False
-    cpus = result.samples[0].cpus if result.samples else 1
-    stolen = (row.steal_share or 0.0) > STEAL_SHARE
-    # A server in a container of another engine would count as "others", and differ by configuration.
-    others = server_known and (row.others_cores or 0.0) > OTHERS_SHARE * cpus
-    return None, stolen or others

@@ -271,6 +271,8 @@ def summary(kept: Mapping[tuple[int, int], TrialRow], settings: int) -> list[dic
                 "cpu_s_per_request": median([row.cpu_s_per_request for row in own]),
                 "rss_bytes": median([row.rss_bytes for row in own]),
                 "failed": sum(row.failed for row in own),
+                "cut": sum(row.cut is not None for row in own),
+                "cut_why": next((row.cut for row in reversed(own) if row.cut), None),
                 "requests": sum(row.requests for row in own),
                 "worker_shares": list(own[-1].worker_shares) if own else [],
                 "shares_of": own[-1].shares_of if own else None,

@@ -9,7 +9,7 @@ from typing import Any
 from headwind import words
 from headwind.stress.comparison import Judgement, Pair, summary
 from headwind.stress.journal import TrialRow
-from headwind.stress.recommendation import ENDINGS, recommendation
+from headwind.stress.recommendation import ENDINGS, cut_short, recommendation
 
 SCHEMA = "headwind.experiment/1"
 
@@ -46,7 +46,7 @@ def document(
         "blocks": judgement.blocks,
         "summary": [{"name": name, **row} for name, row in zip(names, figures, strict=True)],
         "latency_at_equal_rate": list(latency),
-        "trust": _trust(declared, trials, judgement, ended),
+        "trust": [*_trust(declared, trials, judgement, ended), *_lasted(declared, figures)],
         "assumptions": [{"message": message} for message in _notes(declared, trials, judgement, names)],
         "tables": _tables(declared, judgement, figures, names, latency, trials),
         "again": declared["again"],
@@ -121,6 +121,20 @@ def _trust(
             if noisy
             else "no trial ran beside other load",
         },
+    ]
+
+
+def _lasted(declared: Mapping[str, Any], figures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Whether every load lasted its time; nothing where all did."""
+    cut, trials = (sum(figure[name] for figure in figures) for name in ("cut", "trials"))
+    return [
+        {
+            "name": "loads that lasted",
+            "value": f"{trials - cut} of {trials}",
+            "good": False,
+            "why": sentence,
+        }
+        for sentence in cut_short(declared, figures)
     ]
 
 
@@ -216,10 +230,11 @@ def _ranking(
                 words.size(figure["rss_bytes"]),
                 _shares(figure),
                 words.number(figure["failed"]),
+                words.number(figure["cut"]),
             ]
         )
     columns = ["", declared["axis"], "good answers", "beside the leader", "verdict", "server CPU a request"]
-    columns += ["memory", "share by worker", "failed"]
+    columns += ["memory", "share by worker", "failed", "broke off"]
     return {"caption": "Ranking", "columns": columns, "rows": rows}
 
 
@@ -254,12 +269,19 @@ def _trials_table(
             names[row.configuration],
             words.rate(row.good_per_s),
             words.cores(row.others_cores),
-            row.discarded or ("yes, beside other load" if row.noisy else "yes"),
+            _counts(row),
         ]
         for row in trials
     ]
     columns = ["block", declared["axis"], "good answers", "others' load", "counts"]
     return {"caption": "Trials in the order in which they ran", "columns": columns, "rows": rows}
+
+
+def _counts(row: TrialRow) -> str:
+    """Whether a trial counts, and what is to be known of it."""
+    if row.discarded:
+        return row.discarded
+    return ", ".join(["yes", *(["beside other load"] if row.noisy else []), *([row.cut] if row.cut else [])])
 
 
 def _interval(pair: Pair) -> str:

@@ -22,7 +22,11 @@ DECLARED = "declared.json"
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """What one trial of a comparison measured, in SI units. `discarded` says why it does not count, None if it does."""
+    """What one trial of a comparison measured, in SI units. `discarded` says why it does not count, None if it does.
+
+    `cut` is a clause that says why the load ended before its time, such as a server that died; None where it did not.
+    Then `duration_s` is the time that was planned: what a dead server did not answer is missing from its rate.
+    """
 
     block: int
     position: int
@@ -45,6 +49,7 @@ class TrialRow:
     shares_of: str = (
         "CPU"  # what `worker_shares` are of: the CPU used, or the "requests" that the server counted
     )
+    cut: str | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrialRow:

@@ -22,7 +22,28 @@ ENDINGS = {
 def recommendation(
     declared: Mapping[str, Any], judgement: Judgement, figures: Sequence[Mapping[str, Any]], ended: str
 ) -> str:
-    """One recommendation with its cost, or what is still open and what would close it."""
+    """One recommendation with its cost, or what is still open and what would close it; then what did not last."""
+    return " ".join([_advised(declared, judgement, figures, ended), *cut_short(declared, figures)])
+
+
+def cut_short(declared: Mapping[str, Any], figures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence on the settings whose load broke off, as where the server died; none where none did."""
+    told = [
+        f"{row['name']} in {figure['cut']} of {words.counted(figure['trials'], 'trial')} ({figure['cut_why']})"
+        for row, figure in zip(declared["configurations"], figures, strict=True)
+        if figure["cut"]
+    ]
+    if not told:
+        return []
+    return [
+        f"The load broke off before its time: {_join(told)}; what was left unanswered counts against it, and the "
+        "folder of such a trial has the server's last words."
+    ]
+
+
+def _advised(
+    declared: Mapping[str, Any], judgement: Judgement, figures: Sequence[Mapping[str, Any]], ended: str
+) -> str:
     names = [row["name"] for row in declared["configurations"]]
     if judgement.blocks == 0:
         return f"Nothing can be said yet: {ENDINGS[ended]} before the first block was whole."
@@ -181,10 +202,13 @@ def _change(pair: Pair) -> str:
 
 def _cost(
     declared: Mapping[str, Any], figures: Sequence[Mapping[str, Any]], k: int, *, by_memory: bool
-) -> tuple[float, float]:
-    """What a configuration costs: its workers or replicas as given, else its memory, where that is known of all."""
+) -> tuple[bool, float, float]:
+    """What a configuration costs: its workers or replicas as given, else its memory, where that is known of all.
+
+    One whose server died under load is dearer than any that lasted.
+    """
     memory = float(figures[k]["rss_bytes"]) if by_memory else 0.0
-    return float(declared["configurations"][k]["cost"]), memory
+    return bool(figures[k]["cut"]), float(declared["configurations"][k]["cost"]), memory
 
 
 def _saves(take: int, alike: Sequence[int], figures: Sequence[Mapping[str, Any]]) -> str:

@@ -23,10 +23,11 @@ from headwind.errors import HeadwindError
 from headwind.statistics.blocks import Floats
 from headwind.statistics.verdicts import ALPHA, EQUIVALENT, FIRST_HIGHER, MARGIN, SECOND_HIGHER, Plan, replay
 from headwind.stress import target
-from headwind.stress.compare import ATTEMPTS, OTHERS_SHARE, STEAL_SHARE
+from headwind.stress.compare import ATTEMPTS
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.knobs import Knob
 from headwind.stress.launch import Launched
+from headwind.stress.measured import OTHERS_SHARE, STEAL_SHARE
 from headwind.stress.probes import WrkRun, load
 from headwind.stress.requests import Request
 

@@ -17,8 +17,9 @@ import pytest
 
 from headwind.errors import UsageError
 from headwind.report import folder as rendering
+from headwind.run import Run
 from headwind.statistics.verdicts import Plan as Family
-from headwind.stress import compare, comparison, comparison_report, target, variants
+from headwind.stress import compare, comparison, comparison_report, measured, target, trial, variants
 from headwind.stress.compare import Options, declaration
 from headwind.stress.comparison import finalists_of
 from headwind.stress.journal import Journal, TrialRow
@@ -122,6 +123,40 @@ def test_a_setting_that_answers_nothing_well_is_worse_and_said_to_answer_nothing
     json.dumps(document, allow_nan=False)
     nothing = judged([replace(one, good_per_s=0.0) for one in rows])
     assert nothing["answer"].startswith("No configuration answered anything well")
+
+
+def died_after(lived_s: float, tmp_path: Path) -> trial.Trial:
+    """A trial of 10 s whose server answered 1,000/s until it died."""
+    run = Run(tool="wrk", requests=int(1000 * lived_s), duration_s=lived_s)
+    said = "the server ended with exit code 3, after 5.0 s of load"
+    return trial.Trial(tmp_path, (run,), (), {}, said)
+
+
+def test_a_server_that_died_is_rated_over_the_time_that_was_planned(tmp_path: Path) -> None:
+    died = measured.row_of(died_after(5.0, tmp_path), 10, 0, 0, 1, 1, Path("trials/x"))
+    assert (died.good_per_s, died.duration_s) == (500.0, 10)
+    assert died.cut is not None
+    silent = replace(died_after(5.0, tmp_path), runs=())
+    nothing = measured.row_of(silent, 10, 0, 0, 1, 1, Path("trials/x"))
+    assert measured.verdict_on(silent, nothing, server_known=True) == (None, False)
+    assert comparison.logs_of({(0, 0): nothing}, 1, "good_per_s")[0, 0] == pytest.approx(np.log(0.05))
+
+
+def test_a_server_that_died_is_told_and_never_the_cheap_one_among_equals() -> None:
+    said = "the server ended with exit code 3, after 9.9 s of load"
+    rows = [replace(one, cut=said if one.configuration == 0 else None) for one in trials([1000, 1001], 8)]
+    document = judged(rows)
+    assert "are equal within 3 %: take b" in document["answer"]
+    assert "it saves" not in document["answer"]
+    assert f"The load broke off before its time: a in 8 of 8 trials ({said});" in document["answer"]
+    lasted = next(one for one in document["trust"] if one["name"] == "loads that lasted")
+    assert (lasted["value"], lasted["good"]) == ("8 of 16", False)
+    ranking, counts = document["tables"][0], document["tables"][-1]
+    assert {line[1]: line[ranking["columns"].index("broke off")] for line in ranking["rows"]} == {
+        "a": "8",
+        "b": "0",
+    }
+    assert f"yes, {said}" in {line[-1] for line in counts["rows"]}
 
 
 def test_a_url_in_any_place_lends_its_path_to_a_command() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from headwind.analysis import usage
 from headwind.samples import ProcessSample, Sample
-from headwind.stress import compare, trial
+from headwind.stress import measured, trial
 from headwind.stress.around import Around, requests_by_worker
 
 TEXT = """\
@@ -83,9 +83,9 @@ def workers(*cores: float) -> list[usage.ProcessUsage]:
 
 
 def test_counted_requests_are_preferred_and_named() -> None:
-    assert compare.shares_of(result([250, 750]), 1000, workers(0.5, 0.5)) == ("requests", (0.75, 0.25))
+    assert measured.shares_of(result([250, 750]), 1000, workers(0.5, 0.5)) == ("requests", (0.75, 0.25))
 
 
 @pytest.mark.parametrize("counted", [None, [], [120, 130], [5000, 5000]])
 def test_cpu_is_named_where_not_all_requests_were_counted(counted: list[int] | None) -> None:
-    assert compare.shares_of(result(counted), 1000, workers(0.6, 0.2)) == ("CPU", (0.75, 0.25))
+    assert measured.shares_of(result(counted), 1000, workers(0.6, 0.2)) == ("CPU", (0.75, 0.25))
