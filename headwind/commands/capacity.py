@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from headwind.analysis import gates
 from headwind.commands.inputs import duration
-from headwind.commands.loading import add_load, again_command, confirm, plan_of
+from headwind.commands.loading import add_load, again_command, confirm, plan_of, seed_of
 from headwind.commands.showing import show_experiment
-from headwind.errors import Exit, MissingError
-from headwind.stress import capacity, folder, generator, schedule, step
+from headwind.errors import Exit, MissingError, UsageError
+from headwind.stress import capacity, folder, generator, step
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.standing import standing
 
@@ -36,7 +36,13 @@ def execute(options: argparse.Namespace) -> int:
     """Search, write the folder, print the answer."""
     objectives = [gates.parse(text) for text in options.slo or ["p99<250ms"]]
     step.check_objectives(objectives)
+    if options.rate is not None or options.arrival is not None:
+        raise UsageError(
+            "capacity looks for the rate itself, with Poisson arrivals; leave --rate and --arrival out, or measure at "
+            "one rate with `headwind run --rate`."
+        )
     plan = plan_of(options)
+    seed = seed_of(options)
     plan = replace(plan, connections=options.connections or capacity.DEFAULT_CONNECTIONS, label="capacity")
     capacity.check(plan)
     budget_s = duration(options.budget)
@@ -59,7 +65,7 @@ def execute(options: argparse.Namespace) -> int:
             objectives,
             interrupt,
             budget_s=budget_s,
-            seed=options.seed or schedule.new_seed(),
+            seed=seed,
             again=again,
         )
         try:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from headwind.commands.inputs import duration
-from headwind.commands.loading import add_load, again_command, confirm, plan_of
+from headwind.commands.loading import add_load, again_command, confirm, plan_of, seed_of
 from headwind.commands.showing import show_experiment
 from headwind.errors import Exit, UsageError
-from headwind.stress import compare, folder, generator, journal, leftovers, schedule, variants
+from headwind.stress import compare, folder, generator, journal, leftovers, variants
 from headwind.stress.interrupt import Interrupt
 
 
@@ -67,6 +67,8 @@ def execute(options: argparse.Namespace) -> int:
             "compare asks what each setting takes, and at one --rate all take the same; latency at an equal rate is "
             "measured at the end without it."
         )
+    if options.arrival is not None:
+        raise UsageError("compare measures latency with Poisson arrivals only; leave --arrival out.")
     base = plan_of(options, url=_any_url(options))
     axis = variants.axis_of(
         workers=options.workers or (),
@@ -80,7 +82,7 @@ def execute(options: argparse.Namespace) -> int:
         budget_s=duration(options.budget),
         blocks=options.blocks,
         margin=_margin(options.margin),
-        seed=options.seed or schedule.new_seed(),
+        seed=seed_of(options),
         with_latency=not options.no_latency,
     )
     declared = compare.declaration(axis, base, asked, again_command(options))

@@ -23,6 +23,9 @@ from headwind.stress.plan import (
 )
 from headwind.stress.schedule import Schedule
 
+# What the Lua side computes exactly with, in doubles, with room for the seeds of several wrks side by side.
+HIGHEST_SEED = 2**52
+
 
 def add_load(parser: argparse.ArgumentParser, *, varies_workers: bool = False) -> None:
     """Add the options that say what is loaded and how; `varies_workers`: the command has a --workers of its own."""
@@ -99,7 +102,7 @@ def _add_pressure(load: argparse._ArgumentGroup) -> None:
         help="send on a schedule, whatever the server does; latency counts from the due time",
     )
     load.add_argument(
-        "--arrival", choices=["poisson", "constant"], default="poisson", help="default: %(default)s"
+        "--arrival", choices=["poisson", "constant"], help="of the requests of --rate (default: poisson)"
     )
     load.add_argument("--seed", type=int, help="of the schedule (default: a new one, which is recorded)")
     load.add_argument("--duration", default="45s")
@@ -130,12 +133,13 @@ def plan_of(options: argparse.Namespace, *, url: str | None = None) -> Plan:
         raise UsageError(
             "nothing to load; give --url of a running server, or --command '... {port}' to start one."
         )
+    if options.arrival is not None and options.rate is None:
+        raise UsageError("--arrival says how the requests of a --rate come; give --rate, or leave it out.")
     planned, connections = None, options.connections
     if connections is None:  # a 0 is refused by the plan
         connections = DEFAULT_CONNECTIONS if options.rate is None else schedule.DEFAULT_CONNECTIONS
     if options.rate is not None:
-        seed = schedule.new_seed() if options.seed is None else options.seed
-        planned = Schedule(options.rate, options.arrival, seed)
+        planned = Schedule(options.rate, options.arrival or "poisson", seed_of(options))
         lasts_s = whole_seconds(options.duration, "--duration")
         if options.rate * lasts_s < 1:
             raise UsageError(
@@ -160,6 +164,16 @@ def plan_of(options: argparse.Namespace, *, url: str | None = None) -> Plan:
         label=getattr(options, "label", "run"),
         schedule=planned,
     )
+
+
+def seed_of(options: argparse.Namespace) -> int:
+    """The --seed, or a new one. Raises UsageError where the generators of numbers take none such."""
+    if options.seed is None:
+        return schedule.new_seed()
+    seed = int(options.seed)
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise UsageError(f"--seed {seed} is no seed; give a whole number from 0 to {HIGHEST_SEED}.")
+    return seed
 
 
 def whole_seconds(text: str, option: str) -> int:

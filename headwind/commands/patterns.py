@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from headwind.commands.explain import asked_gates
-from headwind.commands.loading import again_command, confirm, plan_of
+from headwind.commands.loading import again_command, confirm, plan_of, seed_of
 from headwind.commands.showing import show_experiment
 from headwind.errors import Exit, GateNotJudgedError, MissingError, UsageError
-from headwind.stress import environment, folder, generator, pattern_report, pattern_run, profile, schedule
+from headwind.stress import environment, folder, generator, pattern_report, pattern_run, profile
 from headwind.stress.interrupt import Interrupt
 from headwind.stress.pattern_run import BrokenOffError, Measured
 from headwind.stress.plan import Plan
@@ -61,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
     wrk = generator.find(options.wrk, may_install=True)
     for server in servers:
         confirm(server.plan(base), yes=options.yes)
-    seed = options.seed or schedule.new_seed()
+    seed = seed_of(options)
     measured = Measured()
     ended, broken = _measure(servers, patterns, base, wrk, into, seed, measured)
     document = pattern_report.document(

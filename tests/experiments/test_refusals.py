@@ -27,6 +27,13 @@ COMPARE = ["compare", "--command", "serve {port} {workers}", "--workers", "1", "
         ([*COMPARE, "--rate", "5"], "at one --rate all take the same"),
         ([*COMPARE, "--blocks", "-1"], "give --blocks 3 or more"),
         ([*COMPARE, "--blocks", "0"], "give --blocks 3 or more"),
+        ([*COMPARE, "--arrival", "constant"], "Poisson arrivals only"),
+        ([*COMPARE, "--seed", "-1"], "--seed -1 is no seed"),
+        (["run", *URL, "--rate", "5", "--seed", "-1"], "give a whole number from 0"),
+        (["run", *URL, "--arrival", "constant"], "give --rate, or leave it out"),
+        (["capacity", *URL, "--seed", "-1"], "--seed -1 is no seed"),
+        (["capacity", *URL, "--rate", "100"], "leave --rate and --arrival out"),
+        (["capacity", *URL, "--arrival", "constant"], "leave --rate and --arrival out"),
         (["capacity", *URL, "--budget", "20s"], "ends before the first step near the capacity"),
         (["capacity", *URL, "--slo", "p99<0ms"], "can hold at no rate"),
     ],
@@ -39,6 +46,11 @@ def test_it_is_refused_in_one_sentence(
     assert said in told.err
     assert len(told.err.strip().splitlines()) == 1
     assert told.out == ""
+
+
+def test_a_seed_of_0_is_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*COMPARE, "--seed", "0", "--dry-run"]) == 0
+    assert "seed 0" in capsys.readouterr().out
 
 
 def test_a_secret_of_a_url_is_not_told_where_nothing_answers(
