@@ -96,7 +96,7 @@ def _trust(
     declared: Mapping[str, Any], trials: Sequence[TrialRow], judgement: Judgement, ended: str
 ) -> list[dict[str, Any]]:
     discarded = sum(row.discarded is not None for row in trials)
-    noisy = sum(row.noisy for row in trials)
+    noisy = sum(row.noisy and row.discarded is None for row in trials)
     # A search's rounds grow shorter as settings leave: what was planned is how many trials there may be.
     kept = len(trials) - discarded
     searched = f"{kept} of at most {declared['design']['trials']}" if declared["is_search"] else None

@@ -110,7 +110,7 @@ def test_before_a_whole_block_nothing_is_said() -> None:
 def judged(rows: list[TrialRow], configurations: int = 2) -> dict[str, Any]:
     axis = axis_of(against=[f"{name}: serve {name} {{port}}" for name in "abc"[:configurations]], base=BASE)
     declared = declaration(axis, BASE, Options(3600, 8, 0.03, seed=1), "again")
-    kept = {(one.block, one.configuration): one for one in rows}
+    kept = {(one.block, one.configuration): one for one in rows if one.discarded is None}
     judgement = comparison.judge(kept, Family.from_json(declared["design"]), seed=1)
     return comparison_report.document(declared, rows, judgement, ended="answered")
 
@@ -228,6 +228,13 @@ def test_a_document_can_be_rendered_and_names_every_discard(tmp_path: Path) -> N
     assert "the clock was set by" in page
     assert "Take 2 workers" in page
     assert any("1 worker 0, 2 workers 1" in note["message"] for note in document["assumptions"])
+
+
+def test_of_the_noisy_trials_only_the_kept_ones_are_counted() -> None:
+    discarded = row(3, 0, 900.0, noisy=True, discarded="other load on the machine")
+    kept = [replace(one, noisy=one.block == 0) for one in trials([1000, 2000], 4)]
+    quiet = next(one for one in judged([*kept, discarded])["trust"] if one["name"] == "quiet machine")
+    assert quiet["why"] == "2 kept trials ran beside other load"
 
 
 def test_many_settings_are_searched_and_few_compared_pairwise() -> None:
