@@ -58,11 +58,18 @@ def scrub(text: str) -> str:
     """A command line as it may be written down: values of options and variables with telling names are masked,
     and so are user names and passwords in URLs."""
     text = re.sub(r"(?<=://)[^/\s@'\"]+@", "", text)
+    return _masked(_OPTION, _masked(_ASSIGNMENT, text))
 
-    def masked(match: re.Match[str]) -> str:
-        return match["name"] + match["sign"] + MASK if _SECRET.search(match["name"]) else match[0]
 
-    return _OPTION.sub(masked, _ASSIGNMENT.sub(masked, text))
+def _masked(pattern: re.Pattern[str], text: str) -> str:
+    """Mask the values of telling names. The search goes on within every other value: it may be a command line itself,
+    as that of `--command`, or the next option, as after `--verbose`."""
+    parts, place = [], 0
+    while match := pattern.search(text, place):
+        telling = _SECRET.search(match["name"])
+        parts += [text[place : match.end("sign")], MASK if telling else ""]
+        place = match.end() if telling else match.end("sign")
+    return "".join([*parts, text[place:]])
 
 
 def expand(value: str, environment: Mapping[str, str]) -> str:
@@ -127,7 +134,8 @@ def shown_header(name: str, template: str) -> str:
 
 def shown_command(words: list[str]) -> str:
     """A command line for people and files, quoted for a shell, without secrets."""
-    return scrub(relative(shlex.join(words)))
+    # Word by word first: quoting a command line that has quotes itself hides where its values end.
+    return scrub(relative(shlex.join([scrub(word) for word in words])))
 
 
 def relative(text: str) -> str:

@@ -38,11 +38,30 @@ def test_a_harmless_query_is_shown(query: str) -> None:
         ("server --token=abc", "server --token=***"),
         ("DB=postgres://u:p@host/db server", "DB=postgres://host/db server"),
         ("PASSWORD='a b' server", "PASSWORD=*** server"),
+        ("server --verbose --password abc", "server --verbose --password ***"),
+        (
+            "headwind --command 'server {port} --password abc'",
+            "headwind --command 'server {port} --password ***'",
+        ),
+        ("headwind --against 'b: serve --api-key abc -v'", "headwind --against 'b: serve --api-key *** -v'"),
+        ("X='A=1 TOKEN=abc' server", "X='A=1 TOKEN=***' server"),
         ("gunicorn -w 2 -b 127.0.0.1:80 app:app", "gunicorn -w 2 -b 127.0.0.1:80 app:app"),
     ],
 )
 def test_a_command_line_is_scrubbed(command: str, shown: str) -> None:
     assert privacy.scrub(command) == shown
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "'hunter2'", '"hunter2"', "'hunter2 and more'"])
+@pytest.mark.parametrize("option", ["--command", "--against"])
+def test_a_secret_within_a_command_that_is_an_option_is_masked(option: str, secret: str) -> None:
+    shown = privacy.shown_command(
+        ["headwind", "compare", option, f"a: x.py {{port}} --password {secret} --on"]
+    )
+    assert "hunter2" not in shown
+    assert "more" not in shown
+    assert "--on" in shown
+    assert "{port}" in shown
 
 
 def test_a_header_is_expanded_from_the_environment_only() -> None:
