@@ -202,6 +202,11 @@ class Run:
         missing = (self.errors.connect, self.errors.read, self.errors.write, self.errors.timeout)
         return min(self.requests or 0, sum(count or 0 for count in missing))
 
+    def late_of(self) -> int:
+        """What `late` is a part of: the answered requests and, by a schedule, those that were due and got no answer,
+        which are late as well."""
+        return max(self.requests or 0, self.histogram.total if self.histogram else 0)
+
     def given_up(self) -> int:
         """Requests that waited for the whole time-out and are in no latency figure (wrk's late answers apart)."""
         return self.errors.timeout or 0 if self.tool in _TIMEOUTS_UNTIMED else 0

@@ -272,9 +272,9 @@ def _error_share(context: Context) -> tuple[float, float, str]:
 
 def _late_share(context: Context) -> tuple[float, float, str]:
     run = context.run
-    if run.late is None or not run.requests:
+    if run.late is None or not run.late_of():
         return 0.0, math.inf, "the source does not count late answers"
-    figure = run.late / run.requests
+    figure = run.late / run.late_of()
     limit = f" than {seconds(run.late_threshold_s)}" if run.late_threshold_s is not None else ""
     return figure, figure, f"answers later{limit} / requests"
 

@@ -79,7 +79,10 @@ def _percent(known: float) -> str:
 def _late_as_measured(context: Context, late: int) -> Finding:
     """Late answers of a run whose every latency is in the exact histogram, up to wrk's timeout."""
     run = context.run
-    wrong = late / context.requests
+    wrong = late / run.late_of()
+    # By a schedule, requests that were due and never answered are late, too.
+    what = "answers" if run.late_of() == context.requests else "requests that were due"
+    came = "came later than" if what == "answers" else "had no answer within"
     limit = seconds(run.late_threshold_s)
     median, high = (percentiles.of(context, percent) for percent in (50.0, 99.0))
     top = f"p99 is {seconds(high.low_s)}" if high.known else f"p99 is unknown but above {seconds(high.low_s)}"
@@ -87,7 +90,7 @@ def _late_as_measured(context: Context, late: int) -> Finding:
         "late_answers",
         "critical" if wrong >= LATE_CRITICAL_SHARE else "warning",
         "proved",
-        f"{share(wrong)} of the answers ({number(late)}) came later than {limit}; {top}",
+        f"{share(wrong)} of the {what} ({number(late)}) {came} {limit}; {top}",
         (
             context.read("late answers", late, "1", "exact histogram"),
             context.read("answered requests", context.requests, "1", "'requests in' line"),

@@ -111,11 +111,18 @@ def _measured(histogram: Mapping[str, Any]) -> str:
     return ", ".join((*parts, f"max {seconds(exact.percentile_s(100.0))}"))
 
 
+def _late_of(run: Mapping[str, Any]) -> int:
+    """`Run.late_of` of a run in JSON."""
+    histogram = run["histogram"]
+    timed = sum(histogram["counts"]) + histogram["late"] if histogram else 0
+    return max(run["requests"] or 0, timed)
+
+
 def _failures(run: Mapping[str, Any]) -> str:
-    errors, requests = run["errors"], run["requests"]
+    errors = run["errors"]
     late = "late answers unknown" if run["late"] is None else f"{number(run['late'])} late"
-    if run["late"] and requests:
-        late += f" ({share(run['late'] / requests)})"
+    if run["late"] and (of := _late_of(run)):
+        late += f" ({share(run['late'] / of)})"
     if run["late_threshold_s"] is not None:
         late += f" over {seconds(run['late_threshold_s'])}"
     if all(count is None for count in errors.values()):

@@ -55,3 +55,19 @@ def test_measured_latencies_come_before_printed_ones() -> None:
 def test_a_document_without_a_figure_says_unknown() -> None:
     shown = text.render(document.build([healthy(requests=None, complete=False)], source="wrk.txt"))
     assert "unknown in 45.1 s" in shown
+
+
+def test_late_ones_of_a_schedule_are_a_part_of_what_was_due_and_not_of_what_was_answered() -> None:
+    run = healthy(
+        requests=128,
+        late_threshold_s=2.0,
+        late=500,
+        histogram=from_counts({3_000_000: 128}, late=372, limit_us=8_000_000),
+        rate_target_per_s=250.0,
+    )
+    built = document.build([run], source="wrk.txt", slos=["late<1%"])
+    shown = text.render(built)
+    assert "500 late (100 %)" in shown
+    assert "391 %" not in shown
+    assert "100 % of the requests that were due (500) had no answer within 2 s" in str(built["findings"])
+    assert [gate["outcome"] for gate in built["gates"]] == ["failed"]
