@@ -16,6 +16,11 @@ SCHEMA = "headwind.experiment/1"
 _BUSY_SHARE = 0.5
 FEW_ANSWERS = 4000  # below, the p99 of a step rests on fewer than 40 of them, which come in bursts
 _SAME_RATE = 0.02
+RISING = 1.7  # of the last doubling of connections: 2 where nothing of the server is full, 1 at its ceiling
+_NO_CEILING = (
+    "No ceiling was reached: more connections still gave as many more answers at the end of the closed loop, so what "
+    "was full were the connections and not the server; measure again with a larger --connections."
+)
 _WIDE = 1.25  # of an interval: the larger end over the smaller
 
 
@@ -43,7 +48,7 @@ def document(
         "kind": "capacity",
         "title": f"Capacity for {objective}",
         "source": again,
-        "answer": _answer(objective, figures, state, ended, ceiling_per_s, users),
+        "answer": _answer(objective, figures, state, ended, ceiling_per_s, users, still_rising(ladder)),
         "ended": ended,
         "objective": objective,
         "objective_s": limit_s,
@@ -59,7 +64,7 @@ def document(
             "ceiling_per_s": ceiling_per_s,
         },
         "environment": dict(environment),
-        "trust": _trust(figures, state),
+        "trust": [*_trust(figures, state), *_ceiling_trust(ladder)],
         "assumptions": [{"message": text} for text in _notes(figures, connections, seed)],
         "tables": _tables(figures, users, ladder, ceiling_per_s, service_s),
         "again": again,
@@ -82,6 +87,7 @@ def _answer(
     ended: str,
     ceiling_per_s: float | None,
     users: Sequence[StepFigures | None],
+    rising: bool,
 ) -> str:
     if ended == "broken":
         last = f" after {words.rate(figures[-1].rate_per_s)} was offered" if figures else ""
@@ -108,18 +114,42 @@ def _answer(
             parts.append(_found(objective, state, interval))
         if ceiling_per_s:
             share = words.share(state.estimate_per_s / ceiling_per_s)
-            parts.append(f"That is {share} of the closed loop's ceiling of {words.rate(ceiling_per_s)}.")
+            ceiling = "the most that the closed loop took," if rising else "the closed loop's ceiling of"
+            parts.append(f"That is {share} of {ceiling} {words.rate(ceiling_per_s)}.")
+    if rising:
+        parts.append(_NO_CEILING)
     felt = [
         f"{words.seconds(one.p99_s)} at {share:.0%}"
         for one, share in zip(users, USERS_SHARES, strict=False)
         if one is not None
     ]
     if felt:
-        parts.append(f"Users see a p99 of {', '.join(felt)} of the ceiling.")
+        whole = "that most" if rising else "the ceiling"
+        parts.append(f"Users see a p99 of {', '.join(felt)} of {whole}.")
     if ended == "budget" and not state.reached_top:
         known = " with both sides confirmed" if state.confirmed else ""
         parts.append(f"The time budget ended the search{known}: a larger --budget narrows the interval.")
     return " ".join(parts)
+
+
+def still_rising(ladder: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the closed loop's last rung gave what its connections did: a delay, with nothing of the server full.
+
+    A doubling that gives more than RISING times as many answers; in proportion where the last rung is no doubling.
+    """
+    if len(ladder) < 2 or not ladder[-2]["rate_per_s"]:
+        return False
+    last, now = ladder[-2:]
+    more = now["connections"] / last["connections"]
+    return more > 1 and now["rate_per_s"] / last["rate_per_s"] > RISING * more / 2
+
+
+def _ceiling_trust(ladder: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
+    """A warning where the ladder ended before the server was full; nothing else."""
+    if not still_rising(ladder):
+        return []
+    most = words.counted(int(ladder[-1]["connections"]), "connection")
+    return [{"name": "ceiling", "value": f"not reached at {most}", "good": False, "why": _NO_CEILING}]
 
 
 def _found(objective: str, state: BisectionState, interval: str) -> str:
@@ -236,10 +266,13 @@ def _steps_table(figures: Sequence[StepFigures]) -> dict[str, Any]:
 def _ladder_table(
     ladder: Sequence[Mapping[str, float]], ceiling_per_s: float, service_s: float
 ) -> dict[str, Any]:
-    knee = words.number(ceiling_per_s * service_s)
+    told = (
+        f"ceiling {words.rate(ceiling_per_s)}, knee at {words.number(ceiling_per_s * service_s)} connections"
+    )
+    if still_rising(ladder):
+        told = f"no ceiling reached, at most {words.rate(ceiling_per_s)}"
     return {
-        "caption": f"Closed loop: unloaded {words.seconds(service_s)}, ceiling {words.rate(ceiling_per_s)}, "
-        f"knee at {knee} connections",
+        "caption": f"Closed loop: unloaded {words.seconds(service_s)}, {told}",
         "columns": ["connections", "answered", "bound min(c / (S + Z), 1 / Dmax)", "mean by Little's law"],
         "rows": [
             [

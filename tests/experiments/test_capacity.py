@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -194,13 +195,19 @@ def figures_at(rate: float, held: bool, **changes: Any) -> StepFigures:
 
 
 def document(
-    state: BisectionState | None, figures: list[StepFigures], ended: str = "answered"
+    state: BisectionState | None,
+    figures: list[StepFigures],
+    ended: str = "answered",
+    ladder: Sequence[Mapping[str, float]] = (
+        {"connections": 1, "rate_per_s": 400.0},
+        {"connections": 2, "rate_per_s": 500.0},
+    ),
 ) -> dict[str, Any]:
     return capacity_report.document(
         objectives=["p99<250ms"],
         limit_s=0.25,
         figures=figures,
-        ladder=[{"connections": 1, "rate_per_s": 400.0}, {"connections": 2, "rate_per_s": 500.0}],
+        ladder=ladder,
         ceiling_per_s=500.0,
         service_s=0.0025,
         state=state,
@@ -253,6 +260,27 @@ def test_busy_connections_and_a_late_generator_are_told() -> None:
     built = document(state, figures)
     assert any("connections busy" in note["message"] for note in built["assumptions"])
     assert any(fact["name"] == "generator on time" and not fact["good"] for fact in built["trust"])
+
+
+def test_a_closed_loop_that_still_rose_has_no_ceiling() -> None:
+    state, figures = searched(480)
+    built = document(
+        state,
+        figures,
+        ladder=[{"connections": 2, "rate_per_s": 47.2}, {"connections": 4, "rate_per_s": 94.5}],
+    )
+    assert "No ceiling was reached" in built["answer"]
+    assert "closed loop's ceiling of" not in built["answer"]
+    assert any(fact["name"] == "ceiling" and not fact["good"] for fact in built["trust"])
+    assert "no ceiling reached" in built["tables"][-1]["caption"]
+    full = document(state, figures)
+    assert "No ceiling" not in full["answer"]
+    assert "ceiling 500/s" in full["tables"][-1]["caption"]
+
+
+def test_a_search_that_broke_off_is_what_its_schema_says() -> None:
+    schema = json.loads((resources.files("headwind.report") / "schemas/experiment.schema.json").read_text())
+    jsonschema.validate(document(None, [], "broken"), schema)
 
 
 @needs_wrk
