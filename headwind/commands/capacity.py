@@ -55,7 +55,7 @@ def execute(options: argparse.Namespace) -> int:
         print(f"again    {again}")
         return Exit.DONE
     wrk = generator.find(options.wrk, may_install=True)
-    confirm(plan, yes=options.yes)
+    confirm(plan, yes=options.yes, lasts=f"up to {options.budget}, and at rising rates")
     into = folder.create(options.reports, "capacity")
     with Interrupt() as interrupt, standing(plan, into, interrupt) as stood:
         search = capacity.Capacity(

@@ -14,6 +14,8 @@ from headwind.errors import Exit, UsageError
 from headwind.stress import compare, folder, generator, journal, leftovers, variants
 from headwind.stress.interrupt import Interrupt
 
+BUDGET = "5m"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of `headwind compare`."""
@@ -47,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_load(parser, varies_workers=True)
     judged = parser.add_argument_group("how it is judged")
-    judged.add_argument("--budget", default="5m", help="time for all of it (default: %(default)s)")
+    judged.add_argument("--budget", help=f"time for all of it (default: {BUDGET})")
     judged.add_argument("--blocks", type=int, help="plan so many blocks (default: what fits the budget)")
     judged.add_argument(
         "--margin", default="3%", help="rates this close are equivalent (default: %(default)s)"
@@ -78,8 +80,9 @@ def execute(options: argparse.Namespace) -> int:
         against=options.against,
         base=base,
     )
+    budget = options.budget or BUDGET
     asked = compare.Options(
-        budget_s=duration(options.budget),
+        budget_s=duration(budget),
         blocks=options.blocks,
         margin=_margin(options.margin),
         seed=seed_of(options),
@@ -91,7 +94,7 @@ def execute(options: argparse.Namespace) -> int:
         return Exit.DONE
     wrk = generator.find(options.wrk, may_install=True)
     for configuration in axis.configurations:
-        confirm(configuration.plan(base), yes=options.yes)
+        confirm(configuration.plan(base), yes=options.yes, lasts=f"up to {budget}")
     into, declared = _folder(options, declared)
     with Interrupt() as interrupt, leftovers.only_one(into) as ended_processes:
         if ended_processes:
@@ -133,6 +136,17 @@ def _folder(options: argparse.Namespace, declared: dict[str, Any]) -> tuple[Path
         return into, declared
     into = Path(options.resume) if options.resume else journal.latest(options.reports, "compare")
     before = journal.declared_in(into)
+    for name, given, key in (
+        ("--budget", options.budget, "budget_s"),
+        ("--blocks", options.blocks, "blocks"),
+        ("--seed", options.seed, "seed"),
+    ):
+        # They were fixed before the first trial: the chance of error is spent over the blocks that were planned then.
+        if given is not None and declared[key] != before[key]:
+            raise UsageError(
+                f"the experiment to go on with was declared with {key.removesuffix('_s')} {before[key]:g}; leave "
+                f"{name} out, or leave --resume out to begin one with more."
+            )
     compare.same_experiment(before, declared)
     return into, before
 

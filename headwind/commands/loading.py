@@ -212,12 +212,17 @@ def _traffic(options: argparse.Namespace) -> tuple[Traffic, ...]:
     return tuple(replace(row, bodies=as_lines(row.bodies, folder) if row.bodies else None) for row in rows)
 
 
-def confirm(plan: Plan, *, yes: bool) -> None:
-    """Ask before a load leaves this machine; raises UsageError where nobody agrees."""
+def confirm(plan: Plan, *, yes: bool, lasts: str | None = None) -> None:
+    """Ask before a load leaves this machine, with how long it `lasts` where that is not the plan's duration.
+
+    Raises UsageError where nobody agrees.
+    """
     host = urlsplit(plan.url.replace("{port}", "80")).hostname or ""
     if yes or target.is_local(host):
         return
-    question = f"{host} is not this machine: {plan.connections} connections for {plan.duration_s} s"
+    question = (
+        f"{host} is not this machine: {plan.connections} connections for {lasts or f'{plan.duration_s} s'}"
+    )
     if sys.stdin.isatty() and sys.stderr.isatty():
         print(f"{question}. Are you allowed to load it? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() in ("y", "yes"):

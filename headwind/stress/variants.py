@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import urllib.parse
@@ -13,6 +14,9 @@ from headwind.errors import UsageError
 from headwind.stress import privacy
 from headwind.stress.plan import Plan
 from headwind.stress.target import REPLICAS
+
+# gunicorn's and uvicorn's option, which overrules the environment.
+_FIXED_WORKERS = re.compile(r"(?<!\S)(?:-w\s*=?\s*|--workers(?:\s+|=))\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,13 @@ def axis_of(
     if name == "workers" and "{workers}" not in (base.command or ""):
         # gunicorn and uvicorn read WEB_CONCURRENCY, which every server gets; others would not notice.
         known = any(word in (base.command or "") for word in ("gunicorn", "uvicorn"))
-        if not known:
-            raise UsageError("the command does not take {workers}; put it where the number of workers goes.")
+        fixed = _FIXED_WORKERS.search(base.command or "")
+        if not known or fixed:
+            why = f", and its own {fixed[0].strip()} overrules WEB_CONCURRENCY" if known and fixed else ""
+            raise UsageError(
+                f"the command does not take {{workers}}{why}; put it where the number of workers goes, such as "
+                "gunicorn -w {workers}."
+            )
     return Axis(name if name != "setting" else settings[0].partition("=")[0], tuple(rows))
 
 

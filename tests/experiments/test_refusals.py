@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from headwind import cli
+from headwind.stress import generator, journal
 
 URL = ["--url", "http://127.0.0.1:1/"]
 PROFILE = ["run", *URL, "--profile", "profiles/k6-burst.yaml"]
@@ -34,6 +35,14 @@ COMPARE = ["compare", "--command", "serve {port} {workers}", "--workers", "1", "
         (["capacity", *URL, "--seed", "-1"], "--seed -1 is no seed"),
         (["capacity", *URL, "--rate", "100"], "leave --rate and --arrival out"),
         (["capacity", *URL, "--arrival", "constant"], "leave --rate and --arrival out"),
+        (
+            ["compare", "--command", "gunicorn app:app -w 3 -b :{port}", "--workers", "1", "2"],
+            "its own -w 3 overrules WEB_CONCURRENCY",
+        ),
+        (
+            ["compare", "--command", "uvicorn --workers=2 a:b --port {port}", "--workers", "1", "2"],
+            "its own --workers=2 overrules",
+        ),
         (["capacity", *URL, "--budget", "20s"], "ends before the first step near the capacity"),
         (["capacity", *URL, "--slo", "p99<0ms"], "can hold at no rate"),
     ],
@@ -46,6 +55,31 @@ def test_it_is_refused_in_one_sentence(
     assert said in told.err
     assert len(told.err.strip().splitlines()) == 1
     assert told.out == ""
+
+
+def test_going_on_with_another_budget_or_seed_or_number_of_blocks_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into = tmp_path / "1-compare"
+    into.mkdir()
+    journal.declare(into, {"kind": "compare", "budget_s": 600.0, "blocks": 18, "seed": 5})
+    monkeypatch.setattr(generator, "find", lambda *_, **__: generator.Wrk("local", "wrk", "4.1.0"))
+    for other, said in (
+        (["--budget", "20m"], "declared with budget 600; leave --budget out"),
+        (["--budget", "10m", "--blocks", "3"], "leave --blocks out"),
+        (["--seed", "6"], "declared with seed 5; leave --seed out"),
+    ):
+        line = [*COMPARE, *other, "--reports", str(tmp_path), "--resume", str(into)]
+        assert cli.main(line) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_load_that_leaves_this_machine_is_asked_for_with_all_of_its_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generator, "find", lambda *_, **__: generator.Wrk("local", "wrk", "4.1.0"))
+    assert cli.main(["capacity", "--url", "http://192.0.2.1:9/", "--budget", "1h"]) == 2
+    assert "128 connections for up to 1h, and at rising rates were not agreed to" in capsys.readouterr().err
 
 
 def test_a_seed_of_0_is_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
