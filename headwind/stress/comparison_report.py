@@ -28,7 +28,7 @@ def document(
     names = [row["name"] for row in configurations]
     kept = {(row.block, row.configuration): row for row in trials if row.discarded is None}
     figures = summary(kept, len(names))
-    told = recommendation(declared, judgement, figures, ended)
+    told = recommendation({**declared, "block_s": _block_s(declared, trials)}, judgement, figures, ended)
     return {
         "schema": SCHEMA,
         "kind": "compare",
@@ -52,6 +52,13 @@ def document(
         "again": declared["again"],
         "trials": [_trial(row, names) for row in trials],
     }
+
+
+def _block_s(declared: Mapping[str, Any], trials: Sequence[TrialRow]) -> float:
+    """Seconds of a block of all configurations, by the trials that were run; as declared before there were any."""
+    if not trials:
+        return float(declared["block_s"])
+    return sum(row.took_s for row in trials) / len(trials) * len(declared["configurations"])
 
 
 def _trial(row: TrialRow, names: Sequence[str]) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def _open(
             "difference lies at the edge of what counts as equal. Choose by memory or by what is simpler to run."
         )
     most = max(count for count in needed if count is not None)
-    minutes = most * declared["block_s"] / 60
+    minutes = (most * declared["block_s"] + declared["reserve_s"]) / 60
     if most > MOST_BLOCKS:
         return (
             f"Undecided between {pairs} after {judgement.blocks} blocks; at this noise some {most} blocks, "

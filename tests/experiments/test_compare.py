@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -87,6 +88,16 @@ def test_what_is_undecided_says_how_many_blocks_would_decide() -> None:
     document = told([1000, 1020], noise=0.08)
     assert document["comparisons"][0]["verdict"] == "undecided"
     assert "would probably decide" in document["answer"] or "would not decide" in document["answer"]
+
+
+def test_what_more_time_would_buy_is_reckoned_by_the_time_that_trials_took() -> None:
+    rows = [replace(one, took_s=40.0) for one in trials([1000, 1060], 4, noise=0.04)]
+    answer = judged(rows)["answer"]
+    asked = re.search(r"--blocks (\d+) --budget (\d+)m", answer)
+    assert asked
+    # Two trials of 40 s a block, the latency's share, and a fifth for what does not go as planned.
+    blocks, minutes = int(asked[1]), int(asked[2])
+    assert minutes == pytest.approx((blocks * 80 + 36) / 60 * 1.2, abs=0.6)
 
 
 def test_the_scatter_and_what_it_lets_be_found_are_told() -> None:
