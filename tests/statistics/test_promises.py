@@ -13,6 +13,7 @@ from bench.statistics import (
     broken_promises,
     comparison,
     equivalence,
+    search,
     search_plan,
     upper_bound,
 )
@@ -54,6 +55,19 @@ def test_the_search_names_a_nearly_best_count_in_a_third_of_the_time(name: str) 
         assert trials * TRIAL_S <= 6 * 45 * len(curve) * LOAD_SHARE
         found += curve[state.named] >= curve.max() - np.log1p(plan.margin)
     assert found / 80 >= 0.95
+
+
+@pytest.mark.parametrize("name", ["all alike", "full at the fourth"])
+def test_the_verdicts_at_the_end_of_a_search_are_hardly_ever_wrong(name: str) -> None:
+    row = search(name, 0.04, seed=7, repetitions=300)
+    assert row["false_claims"] <= 0.05
+    assert row["within_3_percent"] >= 0.95
+
+
+def test_a_false_verdict_of_a_search_too_often_is_told() -> None:
+    row = {"curve": "all alike", "noise": 0.04, "repetitions": 2000, "within_3_percent": 1.0}
+    row |= {"largest_load_share": 0.3, "false_claims_upper_99": 0.08}
+    assert len(broken_promises({"comparison": [], "search": [row]})) == 1
 
 
 @pytest.mark.parametrize(
