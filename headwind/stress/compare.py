@@ -235,7 +235,7 @@ class Comparison:
         row = measured.row_of(
             result, self.base.duration_s, block, position, setting, attempt, own.relative_to(self.into)
         )
-        reason, noisy = measured.verdict_on(result, row, server_known=configuration.url is None)
+        reason, noisy = measured.verdict_on(result, row, servers_known=self.axis.all_started_here)
         keep_noisy = noisy and (attempt >= ATTEMPTS or self._discards_spent())
         return replace(
             row,

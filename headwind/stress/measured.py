@@ -77,7 +77,7 @@ def shares_of(
     return "CPU", tuple(round(one.cores / cores, 4) for one in workers) if cores > 0 else ()
 
 
-def verdict_on(result: trial.Trial, row: TrialRow, *, server_known: bool) -> tuple[str | None, bool]:
+def verdict_on(result: trial.Trial, row: TrialRow, *, servers_known: bool) -> tuple[str | None, bool]:
     """Why the trial cannot count, and whether it ran beside other load; nothing of it looks at the server's speed."""
     if not result.runs and result.interruption is None:
         return "wrk left no report", False
@@ -86,6 +86,7 @@ def verdict_on(result: trial.Trial, row: TrialRow, *, server_known: bool) -> tup
         return f"the clock was set by {step_s:.2f} s", False
     cpus = result.samples[0].cpus if result.samples else 1
     stolen = (row.steal_share or 0.0) > STEAL_SHARE
-    # A server in a container of another engine would count as "others", and differ by configuration.
-    others = server_known and (row.others_cores or 0.0) > OTHERS_SHARE * cpus
+    # A server in a container of another engine would count as "others"; and where one of the configurations is such a
+    # server, looking at the load of others for the rest alone would discard by configuration.
+    others = servers_known and (row.others_cores or 0.0) > OTHERS_SHARE * cpus
     return None, stolen or others

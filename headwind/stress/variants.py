@@ -65,6 +65,11 @@ class Axis:
     name: str
     configurations: tuple[Configuration, ...]
 
+    @property
+    def all_started_here(self) -> bool:
+        """Whether none of the servers runs elsewhere, where its load would pass for that of others."""
+        return all(row.url is None for row in self.configurations)
+
 
 def axis_of(
     *,

@@ -23,6 +23,8 @@ from headwind.statistics.verdicts import Plan as Family
 from headwind.stress import compare, comparison, comparison_report, measured, target, trial, variants
 from headwind.stress.compare import Options, declaration
 from headwind.stress.comparison import finalists_of
+from headwind.stress.generator import Wrk
+from headwind.stress.interrupt import Interrupt
 from headwind.stress.journal import Journal, TrialRow
 from headwind.stress.plan import Plan
 from headwind.stress.server import Server
@@ -149,7 +151,7 @@ def test_a_server_that_died_is_rated_over_the_time_that_was_planned(tmp_path: Pa
     assert died.cut is not None
     silent = replace(died_after(5.0, tmp_path), runs=())
     nothing = measured.row_of(silent, 10, 0, 0, 1, 1, Path("trials/x"))
-    assert measured.verdict_on(silent, nothing, server_known=True) == (None, False)
+    assert measured.verdict_on(silent, nothing, servers_known=True) == (None, False)
     assert comparison.logs_of({(0, 0): nothing}, 1, "good_per_s")[0, 0] == pytest.approx(np.log(0.05))
 
 
@@ -246,6 +248,24 @@ def test_of_the_noisy_trials_only_the_kept_ones_are_counted() -> None:
     kept = [replace(one, noisy=one.block == 0) for one in trials([1000, 2000], 4)]
     quiet = next(one for one in judged([*kept, discarded])["trust"] if one["name"] == "quiet machine")
     assert quiet["why"] == "2 kept trials ran beside other load"
+
+
+def test_the_load_of_others_discards_trials_of_every_setting_or_of_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(tool="wrk", requests=1000, duration_s=10.0)
+    sound = trial.Trial(tmp_path, (run,), (), {}, None)
+    monkeypatch.setattr(trial, "run", lambda *_, **__: sound)
+    monkeypatch.setattr(measured, "row_of", lambda *_: row(0, 0, 100.0, others_cores=1.0))
+    servers = ["a: serve a {port}", "b: serve b {port}"]
+    for against, discarded in ((servers, True), ([servers[0], "b: http://127.0.0.1:9/"], False)):
+        axis = axis_of(against=against, base=BASE)
+        declared = declaration(axis, BASE, Options(3600, 8, 0.03, seed=1, with_latency=False), "again")
+        under = compare.Comparison(axis, BASE, Wrk("local", "wrk", "4.1.0"), tmp_path, declared, Interrupt())
+        for setting in (0, 1):
+            told = under._trial(0, 0, setting)
+            assert told is not None
+            assert (told.discarded is not None) == discarded
 
 
 def test_many_settings_are_searched_and_few_compared_pairwise() -> None:
