@@ -19,7 +19,7 @@ from headwind.stress.interrupt import Interrupt
 from headwind.stress.plan import Traffic
 from headwind.stress.profile import Pattern, Profile, Stage, pattern_of
 from headwind.stress.progress import Progress
-from headwind.stress.schedule import LATE_SEND_S, Requests, merge, percentile, read_requests
+from headwind.stress.schedule import LATE_SEND_S, Requests, merge, open_requests, percentile, read_requests
 from headwind.stress.standing import LAST_BREATH_S, Stood
 
 PATIENCE_S = 15
@@ -88,6 +88,16 @@ class Interrupted(Exception):
     """The user asked to stop; the stages that were whole are kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What one wrk left: the requests, which stages were carried out, and a clause that says why it broke off."""
+
+    requests: Requests
+    stages: Sequence[Stage]
+    clause: str | None
+    is_stopped: bool = False  # by the user
+
+
 class BrokenOffError(Exception):
     """The pattern cannot go on, mostly because the server is gone; what was measured is kept. The text is a clause."""
 
@@ -97,12 +107,19 @@ class BrokenOffError(Exception):
 
 
 def warm_up(stood: Stood, profile: Profile, wrk: Wrk, into: Path, seed: int, interrupt: Interrupt) -> None:
-    """A few users without think time for a while; counted nowhere. Raises MissingError where the server dies of it."""
+    """A few users without think time for a while, unless the plan has no warm-up; counted nowhere.
+
+    Raises MissingError where the server dies of it.
+    """
+    if not stood.plan.warmup_s:
+        return
     stage = Stage("warm-up", "users", WARMUP_USERS, WARMUP_USERS, WARMUP_S)
     thoughtless = replace(profile, think_s=(0.0, 0.0))
-    _, interruption = _carry_out(stood, thoughtless, (stage,), wrk, into, seed, interrupt)
-    if interruption:
-        raise MissingError(f"{interruption} during the warm-up; see {into}.")
+    load = _carry_out(stood, thoughtless, (stage,), wrk, into, seed, interrupt)
+    if load.is_stopped:
+        raise Interrupted
+    if load.clause:
+        raise MissingError(f"{load.clause} during the warm-up; see {into}.")
 
 
 def carry_out(
@@ -132,22 +149,22 @@ def carry_out(
             stages = " to ".join(dict.fromkeys((group[0].name, group[-1].name)))
             names = {"server": server, "test": profile.title, "stage": stages}
             try:
-                requests, interruption = _carry_out(
-                    stood, profile, group, wrk, into, seed + number, interrupt
-                )
+                load = _carry_out(stood, profile, group, wrk, into, seed + number, interrupt)
             except MissingError as error:
                 if not measured.parts and not parts:
                     raise
                 interrupt.wait(LAST_BREATH_S)
                 raise BrokenOffError(stood.died() or str(error).rstrip("."), **names) from None
-            pieces.append(requests.until(sum(stage.length_s for stage in group)))
-            parts += parts_of(requests, profile, group, server, is_whole=interruption is None)
-            if interruption:
-                raise BrokenOffError(interruption, **names)
+            pieces.append(load.requests.until(sum(stage.length_s for stage in load.stages)))
+            parts += parts_of(load.requests, profile, load.stages, server, is_whole=load.clause is None)
+            if load.is_stopped:
+                raise Interrupted
+            if load.clause:
+                raise BrokenOffError(load.clause, **names)
         is_whole = True
     finally:
         measured.parts += parts
-        if pieces:
+        if parts:
             total = total_of(profile, pieces, parts, server)
             measured.totals.append(total if is_whole else replace(total, judged=cut_short(total.judged)))
 
@@ -160,8 +177,8 @@ def _carry_out(
     into: Path,
     seed: int,
     interrupt: Interrupt,
-) -> tuple[Requests, str | None]:
-    """The group's requests, and a clause that says why they are not all that were to be."""
+) -> _Load:
+    """Load the server with one group of stages. Raises Interrupted or MissingError where that left no requests."""
     pattern: Pattern = pattern_of(profile, group, seed, PATIENCE_S)
     load = replace(
         stood.plan,
@@ -175,12 +192,31 @@ def _carry_out(
     )
     own = folder.create(into, group[0].name)
     result = trial.run(load, wrk, own, interrupt=interrupt, progress=Progress(), died=stood.died)
-    if result.stopped_by_user or interrupt.requested:
-        raise Interrupted
     path = own / "requests-1.bin"
+    is_stopped = result.stopped_by_user or interrupt.requested
     if not path.exists():
+        if is_stopped:
+            raise Interrupted
         raise MissingError(f"wrk left no times of its requests; see {own}.")
-    return read_requests(path), result.interruption or stood.died()
+    requests = read_requests(path)
+    if is_stopped:
+        return _Load(requests, ended(group, requests, open_requests(path)), None, is_stopped)
+    return _Load(requests, group, result.interruption or stood.died())
+
+
+def ended(group: Sequence[Stage], requests: Requests, open_: NDArray[np.bool_]) -> list[Stage]:
+    """The first stages of a load that was stopped that were over: something was sent or answered after their end, and
+    nothing that was due in them was still to come (`open_`)."""
+    known_s = np.concatenate([requests.sent_s, requests.done_s])
+    reached_s = float(np.nanmax(known_s)) if np.isfinite(known_s).any() else 0.0
+    over: list[Stage] = []
+    end_s = 0.0
+    for stage in group:
+        end_s += stage.length_s
+        if reached_s < end_s or open_[requests.due_s < end_s].any():
+            break
+        over.append(stage)
+    return over
 
 
 def parts_of(

@@ -174,6 +174,14 @@ def read_requests(path: Path) -> Requests:
     return Requests(times[0], taken, sent, done, status, endpoint)
 
 
+def open_requests(path: Path) -> NDArray[np.bool_]:
+    """Which requests of the same file were still to be sent or answered when wrk ended; not those that broke."""
+    raw = path.read_bytes()
+    count = len(raw) // 36
+    open_: NDArray[np.bool_] = np.frombuffer(raw, np.float64, count, offset=24 * count) == 0
+    return open_
+
+
 def percentile(latency_s: NDArray[np.float64], percent: float) -> float | None:
     """Nearest rank; None where there is no such request, or it was never answered."""
     if not len(latency_s):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,18 +14,12 @@ import pytest
 
 from headwind.analysis import gates
 from headwind.analysis.gates import Objective
-from headwind.errors import MissingError
 from headwind.report import html, markdown
-from headwind.stress import pattern_report, pattern_run, trial
-from headwind.stress.generator import Wrk
-from headwind.stress.interrupt import Interrupt
-from headwind.stress.pattern_run import BrokenOffError, Measured, Part
+from headwind.stress import pattern_report, pattern_run
+from headwind.stress.pattern_run import Measured, Part
 from headwind.stress.plain_tables import experiment_text
-from headwind.stress.plan import Plan
 from headwind.stress.profile import Endpoint, Profile, Stage
 from headwind.stress.schedule import Requests, merge
-from headwind.stress.standing import Stood
-from headwind.stress.trial import Trial
 
 
 def evenly(count: int, length_s: float, *, latency_s: float = 0.1, sent: int | None = None) -> Requests:
@@ -42,10 +32,10 @@ def evenly(count: int, length_s: float, *, latency_s: float = 0.1, sent: int | N
 
 
 def crowd(*objectives: str, rate_per_s: float = 5000, length_s: float = 2.0) -> Stage:
-    return Stage("crowd", "rate", rate_per_s, rate_per_s, length_s, objectives=_asked(*objectives))
+    return Stage("crowd", "rate", rate_per_s, rate_per_s, length_s, objectives=asked(*objectives))
 
 
-def _asked(*objectives: str) -> tuple[Objective, ...]:
+def asked(*objectives: str) -> tuple[Objective, ...]:
     return tuple(gates.parse(text) for text in objectives)
 
 
@@ -141,7 +131,7 @@ def late_by(lag_s: float, requests: Requests) -> Requests:
 
 def test_a_generator_that_sends_late_is_told_apart_from_the_server() -> None:
     stage = crowd("p99<105ms", "p99<250ms", "errors<1%", rate_per_s=100)
-    profile = replace(pattern(stage), objectives=_asked("p50<105ms"))
+    profile = replace(pattern(stage), objectives=asked("p50<105ms"))
     requests = late_by(0.02, evenly(200, 2.0))
     parts = pattern_run.parts_of(requests, profile, (stage,), "server")
     total = pattern_run.total_of(profile, [requests], parts, "server")
@@ -179,7 +169,7 @@ def test_a_pattern_of_users_says_nothing_of_a_send_lag() -> None:
 
 def test_the_whole_pattern_has_a_row_with_its_objectives_and_what_was_measured() -> None:
     calm, busy = crowd(rate_per_s=100, length_s=2.0), crowd(rate_per_s=400, length_s=1.0)
-    profile = replace(pattern(calm, busy), objectives=_asked("p95<500ms", "errors<1%", "rps>180"))
+    profile = replace(pattern(calm, busy), objectives=asked("p95<500ms", "errors<1%", "rps>180"))
     pieces = [evenly(200, 2.0), evenly(400, 1.0, latency_s=0.7, sent=300)]
     parts = [
         part
@@ -211,157 +201,6 @@ def test_what_users_sent_after_the_end_of_their_pattern_is_in_no_total() -> None
 
 
 def test_an_objective_that_held_until_the_pattern_was_cut_short_is_not_judged() -> None:
-    whole = pattern_run.judge(evenly(10, 1.0), np.ones(10, bool), _asked("errors<1%", "p99<50ms"), 1.0)
+    whole = pattern_run.judge(evenly(10, 1.0), np.ones(10, bool), asked("errors<1%", "p99<50ms"), 1.0)
     assert [one.held for one in whole] == [True, False]
     assert [one.held for one in pattern_run.cut_short(whole)] == [None, False]
-
-
-def written(requests: Requests, path: Path) -> None:
-    """The file that the Lua side leaves: see `read_requests`."""
-    times = [requests.due_s, requests.taken_s, requests.sent_s, requests.done_s]
-    raw = b"".join(np.nan_to_num(one * 1e6, nan=0.0).astype(np.float64).tobytes() for one in times)
-    path.write_bytes(raw + requests.status.tobytes() + requests.endpoint.tobytes())
-
-
-class Loads:
-    """Stands for wrk: the k-th load leaves the k-th outcome, which is requests and why it ended early, or an error."""
-
-    def __init__(self, *outcomes: tuple[Requests, str | None] | MissingError) -> None:
-        self.outcomes = list(outcomes)
-
-    def __call__(self, plan: Plan, wrk: Wrk, into: Path, **_others: object) -> Trial:
-        outcome = self.outcomes.pop(0)
-        if isinstance(outcome, MissingError):
-            raise outcome
-        written(outcome[0], into / "requests-1.bin")
-        return Trial(into, (), (), {}, outcome[1])
-
-
-def carried_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: Profile, loads: Loads, died: str | None = None
-) -> tuple[Measured, BrokenOffError]:
-    monkeypatch.setattr(trial, "run", loads)
-    monkeypatch.setattr(Stood, "died", lambda _: died if not loads.outcomes else None)
-    stood, measured = Stood(Plan(url="http://127.0.0.1:9/")), Measured()
-    with pytest.raises(BrokenOffError) as broken:
-        pattern_run.carry_out(
-            stood,
-            profile,
-            Wrk("local", "wrk", "4.1.0"),
-            tmp_path,
-            1,
-            Interrupt(),
-            server="server",
-            measured=measured,
-        )
-    return measured, broken.value
-
-
-def test_a_server_that_dies_in_a_load_is_told_and_what_was_measured_is_kept(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    one, two = crowd("errors<90%", "errors<1%", rate_per_s=100), replace(crowd(), kind="users")
-    profile = replace(pattern(one, two), objectives=_asked("errors<90%"))
-    death = "the server ended with exit code 3, saying 'out of luck', after 0.7 s of load"
-    loads = Loads((evenly(200, 2.0, sent=70), death))
-    measured, broken = carried_out(monkeypatch, tmp_path, profile, loads)
-    document = built(measured.parts, *measured.totals, ended="broken", planned=2, broken=broken)
-    assert document["answer"].startswith(f"Broke off in t, crowd: {death}; 1 of 2 stages were not begun.")
-    assert "crowd: 130 of its 200 requests were due and never sent" in document["answer"]
-    assert [gate["outcome"] for gate in document["gates"]] == ["not_judged", "failed", "not_judged"]
-    assert "held" not in document["answer"]
-    assert {row["name"]: row["good"] for row in document["trust"]}["carried out"] is False
-    assert document["totals"][0]["requests"] == 200
-
-
-def test_a_server_that_dies_between_two_loads_loses_nothing_that_was_measured(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    one, two = crowd("errors<1%", rate_per_s=100), replace(crowd(), kind="users", name="after")
-    gone = MissingError("http://127.0.0.1:9/: nothing answers there (refused); start the server.")
-    loads = Loads((evenly(200, 2.0), None), gone)
-    measured, broken = carried_out(
-        monkeypatch, tmp_path, pattern(one, two), loads, "the server ended with exit code 3"
-    )
-    assert str(broken) == "the server ended with exit code 3"
-    assert [(part.stage, part.requests) for part in measured.parts] == [("crowd", 200), ("crowd", 200)]
-    assert [part.requests for part in measured.totals] == [200]
-    assert [one.held for one in measured.parts[0].judged] == [True]
-
-
-def test_a_server_that_dies_in_one_of_several_stages_of_a_load_is_told_with_all_of_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    one, two = crowd(rate_per_s=100), replace(crowd(rate_per_s=100), name="after")
-    loads = Loads((evenly(400, 4.0, sent=250), "the server ended with exit code 3"))
-    measured, broken = carried_out(monkeypatch, tmp_path, pattern(one, two), loads)
-    assert broken.stage == "crowd to after"
-    assert [part.unsent for part in measured.parts if part.endpoint == "all"] == [0, 150]
-
-
-def test_a_server_that_is_not_ours_and_gone_is_told_by_what_no_longer_answers(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    one, two = crowd(rate_per_s=100), replace(crowd(), kind="users", name="after")
-    loads = Loads(
-        (evenly(200, 2.0), None), MissingError("http://x/: nothing answers there; start the server.")
-    )
-    measured, broken = carried_out(monkeypatch, tmp_path, pattern(one, two), loads)
-    document = built(measured.parts, ended="broken", planned=2, broken=broken)
-    assert document["answer"].startswith(
-        "Broke off in t, after: http://x/: nothing answers there; 1 of 2 stages"
-    )
-
-
-DYING = """
-import asyncio, os, sys
-doomed = []
-def die():
-    print("out of luck", flush=True)
-    os._exit(3)
-async def serve(reader, writer):
-    try:
-        while True:
-            head = await reader.readuntil(b"\\r\\n\\r\\n")
-            if b"/ready" not in head and not doomed:
-                doomed.append(asyncio.get_running_loop().call_later(float(sys.argv[2]), die))
-            writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
-            await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
-async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]), backlog=1024)
-    await server.serve_forever()
-asyncio.run(main())
-"""
-
-
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not on PATH: `apt install wrk`")
-@pytest.mark.load
-def test_a_server_that_dies_of_a_pattern_ends_it_with_its_exit_code_and_its_last_words(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "dying.py").write_text(DYING)
-    (tmp_path / "p.yaml").write_text(
-        "endpoints: [GET /]\nslo: [errors<99.9%]\n"
-        "stages: [{name: one, users: 1, for: 1s}, {name: two, rate: 40, for: 8s}, {name: three, users: 1, for: 1s}]\n"
-    )
-    line = [sys.executable, "-m", "headwind", "run", "--profile", str(tmp_path / "p.yaml"), "--wrk", "wrk"]
-    line += ["--command", f"exec {sys.executable} {tmp_path / 'dying.py'} {{port}} 5", "--ready", "/ready"]
-    line += ["--url", "http://127.0.0.1:{port}/", "--reports", str(tmp_path / "reports")]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 4, done.stderr
-    assert "the server ended with exit code 3, saying 'out of luck'" in done.stderr
-    (file,) = tmp_path.glob("reports/*/experiment.json")
-    document = json.loads(file.read_text())
-    assert document["ended"] == "broken"
-    assert (
-        "Broke off in p, two: the server ended with exit code 3, saying 'out of luck'" in document["answer"]
-    )
-    assert "1 of 3 stages were not begun" in document["answer"]
-    found = {row["name"]: row for row in document["stages"] if row["endpoint"] == "all"}
-    assert found["one"]["fails"] == 0
-    assert found["two"]["requests"] == 320
-    assert 0 < found["two"]["unsent"] < 320
-    assert [gate["outcome"] for gate in document["gates"]] == ["not_judged"]
-    assert (file.parent / "report.html").exists()
