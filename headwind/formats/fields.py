@@ -20,6 +20,12 @@ _ENTITY = re.compile("|".join(_ENTITIES))
 _TAG = re.compile(
     r"</?(?:pre|code|p|br|div|span|table|tr|td|li|b|i|strong|em|details|summary)\b[^<>\n]{0,200}>", re.I
 )
+# An escape, a tag or an entity that the end of the text cuts in two. A line end may have been put behind it since;
+# behind "&" it may not, because a URL can end so.
+_UNFINISHED = re.compile(
+    r"(?:\\+(?:r\\*|u[0-9a-fA-F]{0,3})?|<(?:/|/?[a-zA-Z][^<>\n]{0,200})?)(?=\s*\Z)|&#?\w{0,8}\Z"
+)
+_LONGEST_UNFINISHED = 260
 # What may stand before a label on its line: indentation, quote and comment marks, or anything (a container's name, a
 # time stamp, a prompt) that ends in a separator.
 _FRAME = re.compile(
@@ -67,7 +73,9 @@ def labels(patterns: Mapping[str, str]) -> re.Pattern[str]:
 
 
 def plain(text: str) -> str:
-    """The text with what JSON strings and HTML did to it undone; lines keep their numbers."""
+    """The text with what JSON strings and HTML did to it undone; lines keep their numbers. Half an escape, tag or
+    entity at the very end is left out: it is no sign that another text follows."""
+    text = text[:-_LONGEST_UNFINISHED] + _UNFINISHED.sub("", text[-_LONGEST_UNFINISHED:])
     if "\\n" in text or "\\t" in text or "\\u" in text:
         text = _ESCAPED.sub(_unescaped, text)
     if "&" in text:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
 
 from headwind.run import Errors
-from tests.formats.tool_text import codes, fixture, only_run
+from tests.formats.tool_text import codes, fixture, only_run, read_as
 
 
 def test_a_plain_run() -> None:
@@ -91,6 +94,27 @@ def test_an_error_that_fits_no_kind_says_so() -> None:
     run = only_run(text, "hey")
     assert run.errors.read == 4
     assert "errors_unclassified" in codes(run)
+
+
+def in_json(text: str) -> str:
+    return json.dumps({"log": text})
+
+
+def in_html(text: str) -> str:
+    return "<p>" + text.replace("\n", "<br>") + "</p>"
+
+
+@pytest.mark.parametrize("wrapped", [in_json, in_html])
+def test_half_an_escape_or_a_tag_does_not_show_that_no_errors_come(
+    wrapped: Callable[[str], str],
+) -> None:
+    text = wrapped(fixture("hey/dropped.txt"))
+    whole = only_run(text, "hey")
+    assert whole.errors.read
+    for length in range(text.index("Status code"), len(text)):
+        for run in read_as(text[:length], "hey"):
+            assert run.errors.read in (None, whole.errors.read), text[:length][-80:]
+            assert run.errors.connect in (None, whole.errors.connect)
 
 
 def test_boom_ends_its_times_like_sentences() -> None:
