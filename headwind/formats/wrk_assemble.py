@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterable
 
 from headwind.formats.exact import attach_exact, parse_line
-from headwind.formats.wrk_draft import MAX_GAP, STATS_COLUMNS, Draft, Target, accepts, add, is_near
+from headwind.formats.wrk_draft import (
+    MAX_GAP,
+    STATS_COLUMNS,
+    Draft,
+    Target,
+    accepts,
+    add,
+    is_near,
+    note_again,
+)
 from headwind.formats.wrk_finish import finish
 from headwind.formats.wrk_lines import Item, is_fence, items, service
 from headwind.formats.wrk_together import (
@@ -205,6 +214,8 @@ class _Thread:
                 self._held = []
                 self._done += map(finish, over)
             return
+        if draft:
+            note_again(draft, item)
         if item.kind not in _BEGINS_RUN or (draft and accepts(draft, item)):
             return
         if item.kind == "latency" and len(item.tokens()) < len(STATS_COLUMNS):

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headwind.formats.wrk_lines import Item
+from headwind.formats.wrk_totals import fits, groups_before
 
 # Lines between two lines of one report, once its statistics began: annotations and blank lines fit.
 MAX_GAP = 15
 MAX_GAP_OF_ALL = 20 * MAX_GAP  # the same, where lines of other sources stand between
 MAX_SKIPPED = 4  # the same for wrk's last lines where statistics and totals are missing
 _AFTER_TOTALS = frozenset({"socket", "status", "per_second", "transfer"})
+_LAST = _AFTER_TOTALS | {"requests"}
 STATS_COLUMNS = ("Avg", "Stdev", "Max", "+/-")
 
 
@@ -59,6 +61,7 @@ class Draft:
     distribution_place: int = 0
     hdr: bool = False
     requests: str | None = None
+    groups: str | None = None  # digits before those of the requests that may be their first ones
     runtime: str | None = None
     read: str | None = None
     has_totals: bool = False
@@ -72,6 +75,7 @@ class Draft:
     exact: str | None = None
     command: str | None = None  # wrk's arguments, where the command line stands before the report
     foreign: bool = False
+    script_counts: bool = False  # a script prints lines like wrk's last ones while the load runs
     interrupted: bool = False
     several_urls: bool = False
     targets: list[Target] = field(default_factory=list)
@@ -106,11 +110,15 @@ def is_near(draft: Draft, line: int, place: int) -> bool:
 
 def accepts(draft: Draft, item: Item) -> bool:
     """Whether the item belongs to the run, by what came before and how far away it was."""
+    if item.kind == "stats":
+        return _accepts_stats(draft, item)
     if draft.has_results and not is_near(draft, item.line, item.place):
         return False
     if draft.finished:
         return item.kind == "exact"
     after_nothing = not (draft.has_totals or draft.has_stats or draft.latency is not None)
+    if draft.script_counts and after_nothing and item.kind in _LAST:
+        return False
     if item.kind in _AFTER_TOTALS and after_nothing and item.place - draft.place > MAX_SKIPPED:
         # A script may print the same words while the load runs; wrk's own come close behind what they belong to.
         return False
@@ -119,8 +127,6 @@ def accepts(draft: Draft, item: Item) -> bool:
             return not (draft.has_threads or draft.has_results or draft.calibrations)
         case "calibration":
             return not draft.has_results
-        case "stats":
-            return not (draft.has_stats or draft.latency is not None or draft.rate is not None)
         case "latency":
             return draft.latency is None and not (draft.rate is not None and draft.has_totals)
         case "rate":
@@ -136,6 +142,47 @@ def accepts(draft: Draft, item: Item) -> bool:
         case "transfer":
             return draft.transfer is None
     return True
+
+
+def _accepts_stats(draft: Draft, item: Item) -> bool:
+    """Whether the statistics' first line is the run's: wrk prints every other figure behind it, so that all before it
+    are a script's, or else those of another report, whose statistics were left out."""
+    if draft.has_stats or draft.finished:
+        return False
+    if not draft.has_results:
+        return True
+    if not (draft.has_header or draft.has_threads or draft.calibrations):
+        return False
+    has_row = draft.latency is not None or draft.rate is not None
+    if is_near(draft, item.line, item.place):
+        return not (has_row and draft.has_totals)
+    return draft.has_header and draft.has_threads and not (has_row or _is_whole_end(draft))
+
+
+def _is_whole_end(draft: Draft) -> bool:
+    """Whether totals came as they stand at the end of a load that lasted as long as its header says."""
+    return draft.has_totals and draft.has_per_second and fits(draft.planned, draft.runtime)
+
+
+def note_again(draft: Draft, item: Item) -> None:
+    """Leave out wrk's last lines if another one of a kind, not accepted, shows that a script prints them while the load
+    runs: no statistics came, and no load ends twice."""
+    waits = draft.has_header and draft.has_threads and not (draft.has_stats or draft.latency or draft.rate)
+    if not waits or draft.script_counts or not is_near(draft, item.line, item.place) or _is_whole_end(draft):
+        return
+    again = {"requests": draft.requests, "per_second": draft.per_second, "transfer": draft.transfer}
+    before = again.get(item.kind)
+    if before is not None and item.match[item.kind].replace(",", "") != before:
+        _forget_figures(draft)
+        draft.script_counts = True
+
+
+def _forget_figures(draft: Draft) -> None:
+    draft.latency = draft.rate = draft.open_distribution = None
+    draft.distributions, draft.summaries, draft.hdr = {}, {}, False
+    draft.requests = draft.groups = draft.runtime = draft.read = None
+    draft.socket = draft.status = draft.per_second = draft.transfer = None
+    draft.has_totals = draft.socket_cut = draft.has_status = draft.has_per_second = False
 
 
 def add(draft: Draft, item: Item) -> bool:
@@ -160,6 +207,7 @@ def _calibration(draft: Draft, item: Item) -> bool:
 
 
 def _stats(draft: Draft, item: Item) -> bool:
+    _forget_figures(draft)
     draft.has_stats = True
     words = item.match["columns"].replace("+/-", " +/- ").split()
     columns = tuple(_without_share(words))
@@ -249,6 +297,7 @@ def _requests(draft: Draft, item: Item) -> bool:
     draft.has_totals = True
     requests = item.text("requests")
     draft.requests = requests and requests.replace(",", "")
+    draft.groups = groups_before(item.match.string, item.match.start(), item.match["requests"])
     draft.runtime = runtime if runtime.endswith("s") else item.text("runtime")
     draft.read = item.match["bytes"]
     return True

@@ -16,9 +16,9 @@ from headwind.formats.wrk_finish import (
     finish,
     planned_duration,
     shortest_planned_s,
-    totals_agree,
 )
 from headwind.formats.wrk_lines import PATTERNS, is_fence, items
+from headwind.formats.wrk_totals import totals_agree
 from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, ReadWarning, Run, ThreadRate
 
 _TIME = r"([0-9]{1,6}\.[0-9]{2})(us|ms|s)"

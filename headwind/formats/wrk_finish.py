@@ -10,6 +10,7 @@ from headwind.formats import units
 from headwind.formats.text import safe_url
 from headwind.formats.wrk_command import understood
 from headwind.formats.wrk_draft import Draft
+from headwind.formats.wrk_totals import totals_agree, whole_count
 from headwind.run import WRK_DEFAULT_TIMEOUT_S, Errors, Latency, ReadWarning, Run, ThreadRate
 
 SLOWEST_IN_DEFAULT_TIMEOUT_S = WRK_DEFAULT_TIMEOUT_S + 0.005  # Max is printed with two decimals
@@ -42,11 +43,11 @@ def finish(draft: Draft) -> Run:
         note.warnings.append(rounded)
     command = understood(draft)
     is_wrk2 = command.rate_per_s is not None or _is_wrk2(draft)
-    requests = units.whole(draft.requests) if draft.requests else None
     latency = _latency(draft, note)
     duration_s = _duration(draft.runtime, latency.max_s if latency else None, note)
     clock_broke = any(warning.code == "impossible_duration" for warning in note.warnings)
     rate_printed = draft.per_second is not None and _RATE.fullmatch(draft.per_second) is not None
+    requests = _requests(draft, duration_s, float(draft.per_second or 0) if rate_printed else None)
     complete = (
         requests is not None and draft.has_per_second and (rate_printed or draft.per_second in _NOT_FINITE)
     )
@@ -78,6 +79,13 @@ def finish(draft: Draft) -> Run:
     _note_what_disagrees(run, note)
     _note_other_kinds(draft, run, note)
     return replace(run, warnings=tuple(note.warnings))
+
+
+def _requests(draft: Draft, duration_s: float | None, per_second: float | None) -> int | None:
+    figure = draft.requests
+    if figure and draft.groups:
+        figure = whole_count(draft.groups, figure, duration_s, per_second)
+    return units.whole(figure) if figure else None
 
 
 _NOT_FINITE = ("nan", "-nan", "inf", "-inf")
@@ -354,15 +362,6 @@ def _note_what_is_missing(draft: Draft, run: Run, note: Notes) -> None:
     missing = [name for name, there in parts.items() if not there]
     if missing:
         note("cut", f"The text is cut: {', '.join(missing)} missing or not whole.")
-
-
-def totals_agree(requests: int, duration_s: float, requests_per_s: float) -> bool:
-    """requests / duration against Requests/sec, each within what it is printed to; wrk computes one from the other."""
-    unit_s = 60.0 if duration_s >= 51 else 1.0 if duration_s >= 1 else 1e-3
-    half_s = 0.0051 * unit_s
-    fastest = requests / max(duration_s - half_s, 1e-9) + 0.0051
-    slowest = requests / (duration_s + half_s) - 0.0051
-    return slowest <= requests_per_s <= fastest
 
 
 def _note_what_disagrees(run: Run, note: Notes) -> None:

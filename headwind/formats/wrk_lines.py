@@ -82,9 +82,7 @@ PATTERNS = (
     _pattern(
         "requests",
         "requests in",
-        # "1 234 567", "1'234": what a language puts between thousands would leave the last group alone.
-        rf"(?<![\w.,-])(?:(?<![0-9][ '\u2019])|(?![0-9]{{3}} ))(?P<requests>{_COUNT})"
-        rf" +requests in +(?P<runtime>{_DURATION})"
+        rf"(?<![\w.,-])(?P<requests>{_COUNT}) +requests in +(?P<runtime>{_DURATION})"
         r"(?P<read>[,\uff0c] *(?P<bytes>[0-9a-z.+-]+[KMGTPk]?B) +read)?",
         before=40,
     ),
@@ -136,6 +134,8 @@ _MAY_HOLD_MANY = 4000
 BEGINNINGS = ("test @", "requests to", "Thread ", "Latency", "[Mean ")
 
 _FENCE = re.compile(r"[^A-Za-z0-9]*(?:```|~~~|</pre>|</code>)[^A-Za-z0-9]*[a-z]{0,8}\s*")
+# The number of a line, a time since the start, the hash of a commit: these differ from line to line of one source.
+_COUNTER = re.compile(r"[0-9.]+[a-z]{0,3}|(?=[a-f]*[0-9])[0-9a-f]{7,40}")
 _COMPOSE = re.compile(r" *([A-Za-z0-9][A-Za-z0-9_.-]{0,62}) *\|")
 # JSON in JSON doubles its backslashes; more than four of them are no escape, and counting them all takes time.
 _ESCAPED_BREAK = re.compile(r"\\{1,4}r\\{1,4}n|\\{1,4}[nr]")
@@ -146,6 +146,7 @@ _HTML_CELL = re.compile(r"</?t[dh](?:\s[^<>]{0,200})?>", re.I)
 _NUMBER_CELL = re.compile(
     r"^\s*(?:<(?:tr|pre|code)[^<>]{0,200}>\s*){0,2}<(span|td)\b[^<>]{0,200}>\s*[0-9]{1,6}\s*</\1>", re.I
 )
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _HTML_TAG = re.compile(
     r"</?(?:a|b|i|u|em|strong|code|samp|tt|kbd|var|span|font|table|tbody|ul|ol|small|big|sub|sup|details"
     r"|summary|blockquote|center|figure|html|body)(?:\s[^<>]{0,200})?/?>",
@@ -229,6 +230,15 @@ def says_nothing(text: str) -> bool:
     )
 
 
+def _character(match: re.Match[str]) -> str:
+    """The character of an entity. Browsers take "&copy" too, which in a URL begins the name of a parameter."""
+    import html.entities  # only here: it loads a table of two thousand names
+
+    if match[0][1] == "#":
+        return html.unescape(match[0])
+    return html.entities.html5.get(match[0][1:], match[0])
+
+
 def is_fence(line: str) -> bool:
     """A line that only ends a code block."""
     return ("`" in line or "~" in line or "<" in line) and _FENCE.fullmatch(line) is not None
@@ -237,7 +247,7 @@ def is_fence(line: str) -> bool:
 def service(line: str) -> str | None:
     """The compose service a line's prefix names (`wrk-1  | ...`), so that interleaved services come apart."""
     match = _COMPOSE.match(line) if "|" in line else None
-    return match[1] if match else None
+    return match[1] if match and not _COUNTER.fullmatch(match[1]) else None
 
 
 def _matches(pattern: _Pattern, piece: str) -> Iterator[tuple[int, str, re.Match[str]]]:
@@ -259,7 +269,5 @@ def _logical(line: str) -> list[str]:
         line = _NUMBER_CELL.sub("", line)
         line = _HTML_TAG.sub("", _HTML_CELL.sub(" ", _HTML_BREAK.sub("\n", line)))
     if "&" in line and ";" in line:
-        import html  # only here: it loads a table of two thousand names
-
-        line = html.unescape(line).replace("\xa0", " ")
+        line = _ENTITY.sub(_character, line).replace("\xa0", " ")
     return line.split("\n") if "\n" in line else [line]

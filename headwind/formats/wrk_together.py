@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from headwind.formats import units
 from headwind.formats.wrk_draft import MAX_GAP, Draft, accepts, is_near
 from headwind.formats.wrk_lines import Item
+from headwind.formats.wrk_totals import LONGER, LONGER_S, fits
 
 # What a shell, a script or wrk says where a load ended without its report.
 _ENDED = re.compile(
@@ -24,8 +25,6 @@ _JOB = re.compile(
     r"\[[0-9]+\] *[+-]?"
 )  # a shell's line on a job in the background, which may quote its command
 _BACKGROUND = re.compile(r"&\s*$")
-_LONGER = 1.1  # a run that took so many times its planned duration was none of that plan
-_LONGER_S = 2.0
 _NEXT_LINES = 1  # so close stand the headers of loads that began at once, before their threads lines
 _OF_A_REPORT = frozenset(
     {"threads", "stats", "latency", "rate", "distribution", "percent", "spectrum", "summary"}
@@ -72,21 +71,7 @@ def shared(headers: Sequence[Draft]) -> Draft:
 def outlasts(header: Draft, elapsed_s: float) -> bool:
     """Whether the load of a header was planned for longer than so many seconds."""
     planned_s = units.seconds(header.planned) if header.planned else None
-    return planned_s is not None and planned_s > _LONGER * elapsed_s + _LONGER_S
-
-
-def _fits(header: Draft, report: Draft) -> bool:
-    """Whether a report may be of a load as long as the header says, uninterrupted."""
-    planned_s = units.seconds(header.planned) if header.planned else None
-    runtime_s = units.seconds(report.runtime) if report.runtime else None
-    if planned_s is None or runtime_s is None:
-        return True
-    # Minutes are rounded: one is 51 to 89 s.
-    half_s = 0.0 if (header.planned or "").endswith("s") else 31.0
-    return (
-        planned_s - half_s - 0.1 <= runtime_s / 0.98
-        and runtime_s <= (planned_s + half_s) * _LONGER + _LONGER_S
-    )
+    return planned_s is not None and planned_s > LONGER * elapsed_s + LONGER_S
 
 
 def _header_of(draft: Draft) -> Draft:
@@ -188,7 +173,7 @@ class Together:
     def settle(self, draft: Draft) -> None:
         """Give a report the header that only it can have, or else what all of them say alike."""
         headers, draft.rivals = draft.rivals, []
-        fitting = [header for header in headers if _fits(header, draft)]
+        fitting = [header for header in headers if fits(header.planned, draft.runtime)]
         if len(headers) == 1 or (len(fitting) == 1 and not draft.interrupted and not draft.mixed):
             chosen = (fitting if len(headers) > 1 else headers)[0]
             self.left = [header for header in headers if header is not chosen]

@@ -255,3 +255,22 @@ def test_a_count_at_the_same_planned_rate_is_another_test() -> None:
         "Status Codes  [code:count]               200:6000\nError Set:\n\n"
     )
     assert len(read_text(whole + "second test:\n" + whole.split("\n")[0] + "\n", "test")) == 2
+
+
+@pytest.mark.parametrize("query", ["a=1&copy=2&reg=3;x", "lt=1&region=2&order=3;", "a=1&times=2;b&para=3;c"])
+def test_parameters_that_begin_like_entities_stay_as_they_are(query: str) -> None:
+    url = f"http://h/v1?{query}"
+    (run,) = read_text(SATURATED.replace("http://localhost:8000/v1/prediction", url), "test")
+    assert run.url == url
+    (escaped,) = read_text(
+        SATURATED.replace("http://localhost:8000/v1/prediction", "http://h/?a=1&amp;copy=2&#38;c=3"), "test"
+    )
+    assert escaped.url == "http://h/?a=1&copy=2&c=3"
+
+
+@pytest.mark.parametrize("prefix", ["{:6} | ", "{}. | ", "{}ms | ", "{}37ms | ", "abc{:05}12 | ", "{}.5s | "])
+def test_what_counts_from_line_to_line_before_a_bar_is_no_service(prefix: str) -> None:
+    (expected,) = read_text(SATURATED, "test")
+    lines = SATURATED.splitlines()
+    (run,) = read_text("".join(f"{prefix.format(at)}{line}\n" for at, line in enumerate(lines, 1)), "test")
+    assert run == expected

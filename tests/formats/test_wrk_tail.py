@@ -98,3 +98,14 @@ def test_a_command_without_its_url_counts_where_it_asks_for_the_same_load() -> N
     for other in (COMMAND.replace("-t9", "-t8"), COMMAND.replace("-t9 ", "")):
         assert only(other.format("-R13000 ", "") + RUN).rate_target_per_s is None
     assert only(COMMAND.format("-R13000 ", "http://other/") + RUN).rate_target_per_s is None
+
+
+def test_a_command_that_asks_for_another_duration_is_another_runs() -> None:
+    url = "http://goapi:8000/converter/"
+    for duration, same in (("30s", True), ("30", True), ("10s", False), ("1m", False), ("31", False)):
+        command = f"$ wrk -t9 -c1000 -d{duration} --timeout 5s -R13000 {url}\n"
+        run = only(command + RUN)
+        assert run.rate_target_per_s == (13000.0 if same else None), duration
+    for duration, same in (("60s", True), ("1m", True), ("51", True), ("89s", True), ("100s", False)):
+        text = f"$ wrk -t9 -c1000 -d {duration} -R13000 {url}\n" + RUN.replace("30s test", "1m test")
+        assert only(text).rate_target_per_s == (13000.0 if same else None), duration
