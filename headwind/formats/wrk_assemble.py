@@ -39,6 +39,8 @@ _PATIENCE = 10_000  # lines looked at one by one after a header that nothing fol
 _URL_ALONE = re.compile(
     r"(?:\W*|.{0,60}[|>\])] *)(https?://[^\s\"`\\]+)\s*"
 )  # an editor wrapped the header before it
+_HUNK = re.compile(r"[0-9]{1,9}(?:,[0-9]{1,9})?[acd][0-9]{1,9}(?:,[0-9]{1,9})?")
+_SIDES = ("< ", "> ")
 _ECHO_WIDTH = 80  # characters: a terminal's line
 _REMEMBERED = 4096  # reports kept to recognise a repetition in prose
 
@@ -49,10 +51,11 @@ class Assembler:
     def __init__(self) -> None:
         self._threads: dict[str | None, _Thread] = {}
         self._fed = 0
+        self._in_diff = False  # whether the line before was one of a `diff`
 
     def feed(self, number: int, line: str, *, cut: bool = False) -> list[Run]:
         """The runs that this line shows to be over."""
-        thread = self._thread(service(line))
+        thread = self._thread(self._side(line) or service(line))
         self._fed += 1
         thread.fed += 1
         thread.line(number, number - self._fed + thread.fed, line, cut=cut)
@@ -63,8 +66,18 @@ class Assembler:
         if thread is None:
             if len(self._threads) >= _MAX_SERVICES:
                 source = None
-            thread = self._threads.setdefault(source, _Thread())
+            thread = self._threads.setdefault(source, _Thread(excerpt=source in _SIDES))
         return thread
+
+    def _side(self, line: str) -> str | None:
+        """The side of a `diff` of two texts that a line is from; its lines alternate where the texts differ."""
+        if self._in_diff and line[:2] in _SIDES:
+            return line[:2]
+        if line[:1].isdigit() or self._in_diff:
+            self._in_diff = _HUNK.fullmatch(line) is not None or (
+                self._in_diff and (line == "---" or line.startswith("\\ No newline"))
+            )
+        return None
 
     def idle(self, number: int) -> bool:
         """Whether no line from `number` on can belong to a report that is open now, whatever it says."""
@@ -107,8 +120,9 @@ def _after_ctrl_c(item: Item) -> bool:
 class _Thread:
     """The reports of one source of lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, excerpt: bool = False) -> None:
         self.fed = 0  # lines that came to this source
+        self._excerpt = excerpt  # whether lines may be missing anywhere
         self._draft: Draft | None = None
         self._command: tuple[int, str] | None = None  # the last command line, and where it stood
         self._held: list[Draft] = []  # headers with nothing behind: cut runs, or the several URLs of one run
@@ -220,7 +234,7 @@ class _Thread:
             return
         if item.kind == "latency" and len(item.tokens()) < len(STATS_COLUMNS):
             return  # prose, and most often so: not worth a draft
-        fresh = Draft(item.line, item.line, item.place)
+        fresh = Draft(item.line, item.line, item.place, excerpt=self._excerpt)
         if add(fresh, item):
             self._finish()
             self._draft = fresh
@@ -234,7 +248,8 @@ class _Thread:
         self._held += self._together.outlasting()
         self._close_together()
         self._draft = Draft(item.line, item.line, item.place, has_header=True, url=item.text("url"))
-        self._draft.header_line = item.line
+        self._draft.header_line, self._draft.header_text = item.line, item.match.string
+        self._draft.excerpt = self._excerpt
         self._draft.command = self._take_command(item.place)
         self._draft.header_alone = _is_alone(item)
         if item.kind == "header":
@@ -335,7 +350,10 @@ def _is_alone(item: Item) -> bool:
     line that wrk prints next; in a sentence or a script it is not."""
     text, start, end = item.match.string, item.match.start(), item.match.end()
     after = text[end : end + _ECHO_WIDTH]
-    goes_on = re.search(r"[A-Za-z]", after) and not re.match(r"\W*[0-9]+ threads? and", after)
+    # Another header there is that of a report beside this one.
+    goes_on = re.search(r"[A-Za-z]", after) and not re.match(
+        r"\W*(?:[0-9]+ threads? and|Running [0-9]+[smh] test @)", after
+    )
     in_words = re.search(r"[a-z,] $", text[max(0, start - 2) : start])  # "INFO " is a logger's
     return not in_words and not goes_on and re.match(r"[\w\[*]+[\w.\-]*[:./]", item.match["url"]) is not None
 

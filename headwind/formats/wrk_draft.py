@@ -42,6 +42,7 @@ class Draft:
     has_header: bool = False
     header_alone: bool = False  # nothing else stands on the header's line
     header_line: int = 0
+    header_text: str = ""  # the whole line it stands on
     header_unclear: bool = (
         False  # the report is one of several that were under way, and the text does not say which
     )
@@ -75,6 +76,7 @@ class Draft:
     exact: str | None = None
     command: str | None = None  # wrk's arguments, where the command line stands before the report
     foreign: bool = False
+    excerpt: bool = False  # lines may have been left out anywhere, as a diff does with those that are alike
     script_counts: bool = False  # a script prints lines like wrk's last ones while the load runs
     interrupted: bool = False
     several_urls: bool = False

@@ -294,7 +294,8 @@ def _size(token: str | None) -> float | None:
 
 def _errors(draft: Draft, complete: bool, note: Notes) -> Errors:
     """Counts as printed; a kind is 0 where its line is missing and would have come before a line that is there."""
-    socket_zero = 0 if complete or (draft.has_totals and draft.has_status) else None
+    complete = complete and not draft.excerpt
+    socket_zero = 0 if complete or (draft.has_totals and draft.has_status and not draft.excerpt) else None
     counts: dict[str, int | None] = dict.fromkeys(_KINDS, socket_zero if draft.socket is None else None)
     told: dict[str, re.Match[str]] = {}
     for match in _KIND.finditer(draft.socket or ""):

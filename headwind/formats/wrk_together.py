@@ -101,6 +101,7 @@ def without_echo(held: Sequence[Draft], draft: Draft) -> list[Draft]:
         for header in held
         if header.has_threads
         or header.calibrations
+        or header.header_text is draft.header_text  # beside it
         or (
             draft.place - header.place <= _NEXT_LINES
             and (header.url, header.planned) != (draft.url, draft.planned)
