@@ -17,6 +17,7 @@ from headwind.run import Latency, Run
 
 _EXACT = "headwind.wrk/1"
 _REFERENCE = re.compile(r"&#([xX][0-9a-fA-F]{1,6}|[0-9]{1,7});")
+_THREADS = re.compile(r" +[0-9]+ threads? and [0-9]+ conn")
 _NEAR = 90  # characters: as long as a prefix may be that all lines of a report have
 _TELLING = re.compile(r"wrk2?[^\n]{0,400}?[\s>](?:-R|--rate|-T|--timeout)")
 
@@ -36,10 +37,15 @@ def read(text: str, source: str) -> list[Run]:
 def _with_whole_prefix(text: str) -> str:
     """The text with what a log that was cut inside its first prefix lost: "rk-1  | " before lines of "wrk-1"."""
     end = text.find("\n")
-    first, second = service(text[: max(end, 0)]), service(text[end + 1 : text.find("\n", end + 1)])
-    if not first or not second or first == second or not second.endswith(first):
+    first, second = text[: max(end, 0)], text[end + 1 : text.find("\n", end + 1)]
+    name = service(second)
+    if not first or not name or service(first) == name:
         return text
-    return second.removesuffix(first) + text
+    prefix = second[: second.index("|") + 1]
+    lost = next((at for at in range(1, len(prefix)) if first.startswith(prefix[at:])), 0)
+    if not lost and first.lstrip().startswith("Running ") and _THREADS.match(second, len(prefix)):
+        lost = len(prefix)  # with all of the prefix
+    return prefix[:lost] + text
 
 
 def _announces(fragment: Run, runs: Sequence[Run]) -> bool:

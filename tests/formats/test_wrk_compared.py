@@ -42,8 +42,8 @@ def normal_diff(one: list[str], other: list[str], missing_end: str = "") -> str:
 
 @pytest.mark.parametrize("missing_end", ["", "\\ No newline at end of file\n"])
 def test_the_sides_of_a_diff_are_two_runs_of_which_lines_are_missing(missing_end: str) -> None:
-    lines = [report.text().splitlines(keepends=True) for report in (ONE, OTHER)]
-    first, second = read_text(f"$ diff a b\n{normal_diff(*lines, missing_end)}$ ls\n", "text")
+    one, other = (report.text().splitlines(keepends=True) for report in (ONE, OTHER))
+    first, second = read_text(f"$ diff a b\n{normal_diff(one, other, missing_end)}$ ls\n", "text")
     assert (first.requests, second.requests) == (80_123, 52_001)
     assert (first.requests_per_s, second.requests_per_s) == (7996.31, 5189.72)
     for run, mean_s in ((first, 0.00125), (second, 0.0019)):

@@ -109,7 +109,7 @@ def test_progress_of_many_runs_is_read_alike_in_pieces() -> None:
     lines = text.splitlines(keepends=True)
     for size in (1, 7, 41):
         scanner = Scanner()
-        found = []
+        found: list[Run] = []
         for start in range(0, len(lines), size):
             found += scanner.feed("".join(lines[start : start + size]))
         assert [*found, *scanner.feed("", last=True)] == whole
