@@ -166,9 +166,17 @@ def _stream(
         for run in scanner.feed(clean(text), last=last):
             found = True
             yield _as_told(run, tool, timeout_s)
-    if not found and tool is None and handle.seekable():
+    if found or tool is not None:
+        return
+    again = 0
+    if handle.seekable():
         handle.seek(0)
-        yield from read_text(decode(read_at_most(handle, REREAD_AT_MOST)), source, timeout_s=timeout_s)
+        data = read_at_most(handle, REREAD_AT_MOST)
+        runs, again = read_text(decode(data), source, timeout_s=timeout_s), len(data)
+        if runs or not handle.read(1):
+            yield from runs
+            return
+    raise UnreadableError(_no_run_so_far(source, again))
 
 
 def _read_folder(folder: Path, tool: str | None, timeout_s: float | None) -> Iterator[Run]:
@@ -195,6 +203,13 @@ def _no_run(source: str, head: bytes, tool: str | None) -> str:
         return f"{source} is a binary file: give the text that the load tool printed."
     known = ", ".join(name for name in registry.HINTS if name != "headwind")
     return f"{source} holds no output of a load tool that Headwind reads ({known})."
+
+
+def _no_run_so_far(source: str, searched: int) -> str:
+    asked = "cut out the part with the results, or name the tool with --tool"
+    if not searched:
+        return f"{source} holds no output of wrk, and is too long to be searched for other tools: {asked}."
+    return f"{source} holds no output of wrk, and of other tools none in its first {searched / 1e6:.0f} MB: {asked}."
 
 
 def _is_binary(head: bytes) -> bool:

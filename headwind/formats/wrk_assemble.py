@@ -41,6 +41,8 @@ _URL_ALONE = re.compile(
 )  # an editor wrapped the header before it
 _HUNK = re.compile(r"[0-9]{1,9}(?:,[0-9]{1,9})?[acd][0-9]{1,9}(?:,[0-9]{1,9})?")
 _SIDES = ("< ", "> ")
+# What go-wrk and autocannon print behind a header like wrk's, where the text ends: "10 gorout", "100 conn".
+_OTHER_COUNT = re.compile(r"^(?!.*thread).*[0-9] +[gc][a-z]*(?:\(s?\)?)?(?: [a-z]*)?$")
 _ECHO_WIDTH = 80  # characters: a terminal's line
 _REMEMBERED = 4096  # reports kept to recognise a repetition in prose
 
@@ -139,7 +141,7 @@ class _Thread:
             taken = True
         if taken or not line or line.isspace():
             return
-        if not cut:
+        if not cut or _OTHER_COUNT.search(line[-_ECHO_WIDTH:]):
             self._last_content = number
         if draft is None:
             return

@@ -112,8 +112,8 @@ def is_near(draft: Draft, line: int, place: int) -> bool:
 
 def accepts(draft: Draft, item: Item) -> bool:
     """Whether the item belongs to the run, by what came before and how far away it was."""
-    if item.kind == "stats":
-        return _accepts_stats(draft, item)
+    if item.kind in ("stats", "calibration"):
+        return _accepts_beginning(draft, item)
     if draft.has_results and not is_near(draft, item.line, item.place):
         return False
     if draft.finished:
@@ -127,8 +127,6 @@ def accepts(draft: Draft, item: Item) -> bool:
     match item.kind:
         case "threads":
             return not (draft.has_threads or draft.has_results or draft.calibrations)
-        case "calibration":
-            return not draft.has_results
         case "latency":
             return draft.latency is None and not (draft.rate is not None and draft.has_totals)
         case "rate":
@@ -146,9 +144,9 @@ def accepts(draft: Draft, item: Item) -> bool:
     return True
 
 
-def _accepts_stats(draft: Draft, item: Item) -> bool:
-    """Whether the statistics' first line is the run's: wrk prints every other figure behind it, so that all before it
-    are a script's, or else those of another report, whose statistics were left out."""
+def _accepts_beginning(draft: Draft, item: Item) -> bool:
+    """Whether the statistics' first line, or a calibration's, is the run's: wrk prints every other figure behind it, so
+    that all before it are a script's, or else those of another report, whose statistics were left out."""
     if draft.has_stats or draft.finished:
         return False
     if not draft.has_results:
@@ -204,6 +202,7 @@ def _threads(draft: Draft, item: Item) -> bool:
 
 
 def _calibration(draft: Draft, item: Item) -> bool:
+    _forget_figures(draft)
     draft.calibrations += 1
     return True
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from headwind import formats
 from headwind.cli import main
 from headwind.errors import Exit, UnreadableError, UsageError
 from headwind.formats import HELD_AT_ONCE, read_path, read_text
@@ -192,3 +193,20 @@ def test_nothing_of_the_input_can_speak_to_a_terminal() -> None:
 
 def test_an_endless_binary_source_is_refused_at_once() -> None:
     assert "binary" in sentence("/dev/zero")
+
+
+def test_a_long_text_says_how_much_of_it_was_searched_for_other_tools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "HELD_AT_ONCE", 10_000)
+    monkeypatch.setattr(formats, "REREAD_AT_MOST", 2_000_000)
+    summary = (
+        "Summary:\n  Total:\t2.0000 secs\n  Average:\t0.0100 secs\n  Requests/sec:\t50.0000\n\n"
+        "Status code distribution:\n  [200]\t100 responses\n"
+    )
+    noise = "step 17 of 99 is done\n"
+    behind = sentence(written(tmp_path, (noise * 100_000 + summary).encode()))
+    assert "none in its first 2 MB" in behind
+    (run,) = read_path(written(tmp_path, (noise * 1000 + summary).encode()))
+    assert (run.tool, run.requests) == ("hey", 100)
+    assert "that Headwind reads" in sentence(written(tmp_path, (noise * 1000).encode()))

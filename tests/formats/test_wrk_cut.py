@@ -129,3 +129,12 @@ def test_a_cut_is_told() -> None:
 def test_what_touches_the_end_of_the_text_is_unknown(end: str, field: str) -> None:
     (run,) = runs_of(SATURATED[: SATURATED.index(end) + len(end)])
     assert getattr(run, field) is None
+
+
+@pytest.mark.parametrize("second", ["  10 goroutine(s) running concurrently", "100 connections"])
+def test_a_header_like_wrks_whose_next_line_another_tool_began_is_no_run(second: str) -> None:
+    header = "Running 10s test @ http://localhost:8080/\n"
+    for at in range(second.index("0 ") + 3, len(second) + 1):
+        assert read_text(header + second[:at], "text", tool="wrk") == [], second[:at]
+    for ending in ("", "  ", "  10", "  10 thr", "  10 threads and 100 conn", "  10 threads and 100 c"):
+        assert len(read_text(header + ending, "text")) == 1, ending

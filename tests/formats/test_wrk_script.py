@@ -66,6 +66,16 @@ def test_progress_however_often_begins_no_second_run(between: str) -> None:
     assert_is_the_report(HEADER + "Requests/sec: 12.00\n" + 40 * "a line\n" + STATISTICS)
 
 
+def test_progress_before_the_calibration_leaves_the_run_wrk2s() -> None:
+    calibration = "  Thread calibration: mean lat.: 1.184ms, rate sampling interval: 10ms\n"
+    (expected,) = read_text(HEADER + 4 * calibration + STATISTICS, "text")
+    for times in (1, 9, 30):
+        progress = "".join(f"[{second}s] Requests/sec: {second}.00\n" for second in range(1, times + 1))
+        for after in ("", progress):
+            (run,) = read_text(HEADER + progress + 4 * calibration + after + STATISTICS, "text")
+            assert (run.tool, figures(run)) == ("wrk2", figures(expected))
+
+
 def test_progress_alone_is_no_result_of_the_run_it_stands_in() -> None:
     rates = "".join(f"[{second}s] Requests/sec: {second}.00\n" for second in range(1, 9))
     for text in (HEADER + rates, HEADER + rates + "^C\n", HEADER + rates + 30 * "a line\n"):
