@@ -305,6 +305,8 @@ def _requests(draft: Draft, item: Item) -> bool:
 
 
 def _socket(draft: Draft, item: Item) -> bool:
+    if item.cut_at is None and not re.search(r"connect|read|write|timeout", item.match["socket"]):
+        return False  # a script's "Socket errors: none"
     draft.socket = item.match["socket"]
     draft.socket_cut = item.cut_at is not None
     return True

@@ -66,6 +66,11 @@ def test_progress_however_often_begins_no_second_run(between: str) -> None:
     assert_is_the_report(HEADER + "Requests/sec: 12.00\n" + 40 * "a line\n" + STATISTICS)
 
 
+def test_socket_errors_without_their_kinds_are_a_scripts() -> None:
+    line = "  Socket errors: connect 0, read 4, write 0, timeout 9\n"
+    assert_is_the_report(REPORT.replace(line, "Socket errors: none\n" + line))
+
+
 def test_progress_before_the_calibration_leaves_the_run_wrk2s() -> None:
     calibration = "  Thread calibration: mean lat.: 1.184ms, rate sampling interval: 10ms\n"
     (expected,) = read_text(HEADER + 4 * calibration + STATISTICS, "text")
