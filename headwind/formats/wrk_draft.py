@@ -77,6 +77,7 @@ class Draft:
     command: str | None = None  # wrk's arguments, where the command line stands before the report
     foreign: bool = False
     excerpt: bool = False  # lines may have been left out anywhere, as a diff does with those that are alike
+    totals_first: bool = False  # the totals came before the statistics: others behind these are wrk's
     script_counts: bool = False  # a script prints lines like wrk's last ones while the load runs
     interrupted: bool = False
     several_urls: bool = False
@@ -97,7 +98,8 @@ class Draft:
     @property
     def finished(self) -> bool:
         """Statistics and wrk's last two lines came: what follows is printed by Lua or by others."""
-        return self.has_per_second and self.transfer is not None and self.latency is not None
+        ended = self.has_per_second and self.transfer is not None and not self.totals_first
+        return ended and self.latency is not None
 
     @property
     def in_table(self) -> bool:
@@ -132,7 +134,7 @@ def accepts(draft: Draft, item: Item) -> bool:
         case "rate":
             return draft.rate is None
         case "requests":
-            return not draft.has_totals and not draft.has_per_second
+            return draft.totals_first or (not draft.has_totals and not draft.has_per_second)
         case "socket":
             return draft.socket is None and not draft.has_per_second
         case "status":
@@ -178,8 +180,15 @@ def note_again(draft: Draft, item: Item) -> None:
 
 
 def _forget_figures(draft: Draft) -> None:
+    """Leave out what came before the statistics, other than totals that may be of a fork which prints them first."""
     draft.latency = draft.rate = draft.open_distribution = None
     draft.distributions, draft.summaries, draft.hdr = {}, {}, False
+    draft.totals_first = _is_whole_end(draft)
+    if not draft.totals_first:
+        _forget_totals(draft)
+
+
+def _forget_totals(draft: Draft) -> None:
     draft.requests = draft.groups = draft.runtime = draft.read = None
     draft.socket = draft.status = draft.per_second = draft.transfer = None
     draft.has_totals = draft.socket_cut = draft.has_status = draft.has_per_second = False
@@ -295,6 +304,9 @@ def _requests(draft: Draft, item: Item) -> bool:
     in_report = item.cut_at is not None or draft.has_stats or draft.latency is not None
     if len(decimals) > 3 or (item.match["read"] is None and not in_report):
         return False
+    if draft.totals_first:
+        _forget_totals(draft)
+        draft.totals_first = False
     draft.has_totals = True
     requests = item.text("requests")
     draft.requests = requests and requests.replace(",", "")

@@ -81,6 +81,35 @@ def test_progress_before_the_calibration_leaves_the_run_wrk2s() -> None:
             assert (run.tool, figures(run)) == ("wrk2", figures(expected))
 
 
+FORK = """\
+Running 2s test @ http://localhost:8080
+  1 threads and 1 connections
+  9200 requests in 2.01s, 1.02MB read
+Requests/sec:   4577.11
+Transfer/sec:    519.64KB
+
+Thread Stats         Avg       Stdev         Min         Max    +/- Stdev
+     Latency:     153.80us    227.98us     94.00us      5.12ms   97.91%
+     Req/sec:       4.62k       2.15k      49.00        7.25k    90.91%
+"""
+
+
+def test_a_fork_that_prints_the_totals_first_keeps_them() -> None:
+    (run,) = read_text(FORK, "text")
+    assert (run.requests, run.requests_per_s, run.complete) == (9200, 4577.11, True)
+    assert run.latency is not None
+    assert (run.latency.mean_s, run.latency.max_s) == (0.0001538, 0.00512)
+    assert [run.requests for run in read_text(FORK + "$ ./wrk again\n" + FORK, "text")] == [9200, 9200]
+
+
+def test_the_last_totals_of_a_script_give_way_to_wrks() -> None:
+    for seconds in ("30.00s", "29.90s"):
+        last = f"251000 requests in {seconds}, 39.00MB read\nRequests/sec: 8366.67\nTransfer/sec: 1.30MB\n"
+        assert_is_the_report(HEADER + last + STATISTICS)
+        assert_is_the_report(HEADER + TOTALS.format(2) + TOTALS.format(9) + last + STATISTICS)
+        assert_is_the_report(HEADER + "Requests/sec: 3.00\n" + last + STATISTICS)
+
+
 def test_progress_alone_is_no_result_of_the_run_it_stands_in() -> None:
     rates = "".join(f"[{second}s] Requests/sec: {second}.00\n" for second in range(1, 9))
     for text in (HEADER + rates, HEADER + rates + "^C\n", HEADER + rates + 30 * "a line\n"):
