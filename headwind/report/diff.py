@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from headwind.analysis.target import seconds_range
+from headwind.report import markdown
 from headwind.report.text import clean
 from headwind.words import UNKNOWN, number, seconds, share
 
@@ -175,8 +176,7 @@ def _line(row: Row) -> str:
 
 def _escaped(text: str) -> str:
     """Text that stays text in Markdown: no tag, no table border, no emphasis or link from a label."""
-    escaped = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{character}" if character in "\\|`*_[]" else character for character in escaped)
+    return markdown.text(clean(text))
 
 
 def render_csv(document: Mapping[str, Any]) -> str:

@@ -15,6 +15,12 @@ from headwind.samples import Sample
 
 # Each could begin markup, a link, an HTML tag or a mention somewhere inside a line.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~@#&$])")
+# What GitHub and others make a link, a mention, a reference or a picture of even behind a backslash, because they look
+# for it in the finished page; code alone is left as it is. Two digits between colons are a time.
+_LINKED = re.compile(
+    r"://|www\.|(?:mailto|xmpp):|@\w|#\d|\bgh-\d|:(?!\d\d:)[\w+\-]+:",
+    re.I,
+)
 # At the start of a line: a list's bullet or number, a rule, an underline of a heading.
 _LEADING = re.compile(r"^(\d*)([-+.)](?=\s|$)|[-=]+$)")
 _SEVERITIES = {"critical": "Critical", "warning": "Warning", "info": "For information"}
@@ -26,8 +32,12 @@ def text(value: str) -> str:
 
 
 def text_inside(value: str) -> str:
-    """Text that shows as itself inside a line."""
-    return _SPECIAL.sub(r"\\\1", value)
+    """Text that shows as itself inside a line; a word that would become a link is shown as code."""
+    return re.sub(r"\S+", _word, value)
+
+
+def _word(found: re.Match[str]) -> str:
+    return code(found[0]) if _LINKED.search(found[0]) else _SPECIAL.sub(r"\\\1", found[0])
 
 
 def code(value: str) -> str:

@@ -14,12 +14,13 @@ from xml.etree import ElementTree
 import pytest
 from markdown_it import MarkdownIt
 
+from headwind.analysis import difference
 from headwind.errors import UnreadableError
-from headwind.report import csv, html, junit, markdown
+from headwind.report import csv, diff, html, junit, markdown
 from headwind.report import text as terminal
 from headwind.report.plain import clean, visible
 from headwind.report.tables import Table, number_tables
-from headwind.run import Run
+from headwind.run import Endpoint, Run
 from headwind.samples import ProcessSample, Sample
 from tests.report.documents import (
     CUT_RUN,
@@ -89,6 +90,36 @@ def test_hostile_text_shows_as_text_in_markdown() -> None:
     assert "<a " not in page
     assert "\x1b" not in text
     assert "\u202e" not in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("see https://evil.example/ now", "www.evil.example", "WWW.evil.example", "ftp://e.example/`x`"),
+        *(
+            "me@evil.example",
+            "mailto:me",
+            "@user",
+            "user/repo#12",
+            "GH-7",
+            ":smile:",
+            ":100:",
+            "a|http://b|c",
+        ),
+    ],
+)
+def test_a_name_does_not_become_a_link_a_mention_or_a_picture_in_markdown(name: str) -> None:
+    run = Run(tool="locust", requests=5, endpoints=(Endpoint(name, requests=5),), complete=True)
+    side = [difference.side(run, "a.txt", name, at) for at in range(2)]
+    for text in (markdown.render(document(run)), diff.render_markdown(difference.compare(side))):
+        page = MarkdownIt("commonmark").enable("table").render(text)
+        assert "<code>" in page
+        left = re.sub(r"<code>.*?</code>|<[^<>]+>", "", page, flags=re.DOTALL)
+        assert not re.search(r"://|www\.|mailto|@\w|#1|gh-7|:\w+:", left, re.IGNORECASE)
+
+
+def test_times_and_numbers_stay_plain_in_markdown() -> None:
+    assert markdown.text("12:30:45 at 5 m/s, 3 of 4") == "12:30:45 at 5 m/s, 3 of 4"
 
 
 def test_markdown_holds_the_findings_the_gates_and_every_number() -> None:
