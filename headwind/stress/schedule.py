@@ -146,7 +146,7 @@ class Requests:
 
         One taken after it was due found every connection busy; that wait is the server's, and is not in it.
         """
-        lag_s: NDArray[np.float64] = self.sent_s - np.maximum(self.due_s, self.taken_s)
+        lag_s: NDArray[np.float64] = self.sent_s - np.fmax(self.due_s, self.taken_s)
         return lag_s[~np.isnan(lag_s)]
 
     def until(self, end_s: float) -> Requests:
@@ -169,7 +169,9 @@ def read_requests(path: Path) -> Requests:
     raw = path.read_bytes()
     count = len(raw) // 36
     times = np.frombuffer(raw, np.float64, 4 * count).reshape(4, count) / 1e6
-    taken, sent, done = (np.where(row > 0, row, np.nan) for row in times[1:])
+    sent, done = (np.where(row > 0, row, np.nan) for row in times[2:])
+    # The first turns are taken shortly before the start, so that their times are below 0.
+    taken = np.where(times[1] != 0, times[1], np.nan)
     status, endpoint = np.frombuffer(raw, np.int16, 2 * count, offset=32 * count).reshape(2, count)
     return Requests(times[0], taken, sent, done, status, endpoint)
 

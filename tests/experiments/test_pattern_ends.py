@@ -19,7 +19,7 @@ from headwind.stress.interrupt import Interrupt
 from headwind.stress.pattern_run import BrokenOffError, Interrupted, Measured
 from headwind.stress.plan import Plan
 from headwind.stress.profile import Profile
-from headwind.stress.schedule import Requests
+from headwind.stress.schedule import Requests, read_requests
 from headwind.stress.standing import Stood
 from headwind.stress.trial import Trial
 from tests.experiments.test_pattern_results import asked, built, crowd, evenly, pattern
@@ -30,6 +30,16 @@ def written(requests: Requests, path: Path) -> None:
     times = [requests.due_s, requests.taken_s, requests.sent_s, requests.done_s]
     raw = b"".join(np.nan_to_num(one * 1e6, nan=0.0).astype(np.float64).tobytes() for one in times)
     path.write_bytes(raw + requests.status.tobytes() + requests.endpoint.tobytes())
+
+
+def test_a_turn_taken_before_the_start_was_taken_by_a_free_connection(tmp_path: Path) -> None:
+    prompt = evenly(100, 1.0)
+    early = prompt.taken_s.copy()
+    early[:64] = -0.0008  # as many as there are connections
+    written(replace(prompt, taken_s=early), tmp_path / "requests-1.bin")
+    found = read_requests(tmp_path / "requests-1.bin")
+    assert (found.taken_s <= found.due_s).all()
+    assert len(found.send_lag_s) == 100
 
 
 class Loads:
