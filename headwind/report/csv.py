@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from headwind.report.plain import clean
+from headwind.report.plain import cell, clean
 from headwind.run import Latency, Run
 
 _RUN_COLUMNS = (
@@ -81,9 +81,6 @@ def _latency(latency: Latency | None) -> dict[str, float | None]:
 
 
 def _cell(value: Any) -> Any:
-    """Spreadsheets run a text that begins like a formula; a leading apostrophe makes it text again."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@"):
-        return f"'{value}"
-    return value
+    return cell(value) if isinstance(value, str) else value

@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from headwind.analysis.target import seconds_range
-from headwind.report import markdown
+from headwind.report import markdown, plain
 from headwind.report.text import clean
 from headwind.words import UNKNOWN, number, seconds, share
 
 Row = Sequence[str]
 _MARKS = {"held": "HELD", "failed": "FAILED", "not_judged": "UNJUDGED"}
-# A cell that a spreadsheet would take for a formula gets an apostrophe before it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def tables(document: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
@@ -203,5 +201,4 @@ def render_csv(document: Mapping[str, Any]) -> str:
 
 
 def _cell(text: str) -> str:
-    text = clean(text)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return plain.cell(clean(text))

@@ -14,6 +14,9 @@ from typing import Any
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 )
+# What makes a formula at the beginning of a cell, in full width too; a cell begins behind every sign that a spreadsheet
+# may take for the separator.
+_FORMULA = re.compile(r"^(?=\t)|(?:^|(?<=[;\t|]))(?=[\s\"']*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|[mu]?s\b|min\b|[KMGT]?i?B\b|cores?\b))")
 
 
@@ -27,6 +30,12 @@ def _mark(found: re.Match[str]) -> str:
 def visible(text: str) -> str:
     """The text with every unseen character replaced by a mark; tabs and newlines stay, CR LF becomes a newline."""
     return _UNSEEN.sub(_mark, text.replace("\r\n", "\n"))
+
+
+def cell(text: str) -> str:
+    """The text of a CSV cell that no spreadsheet takes for a formula: an apostrophe before it makes it text again,
+    also where the spreadsheet separates cells by a semicolon or a tab."""
+    return _FORMULA.sub("'", text)
 
 
 def pieces(sentence: str) -> list[tuple[bool, str]]:

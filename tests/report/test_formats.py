@@ -18,7 +18,7 @@ from headwind.analysis import difference
 from headwind.errors import UnreadableError
 from headwind.report import csv, diff, html, junit, markdown
 from headwind.report import text as terminal
-from headwind.report.plain import clean, visible
+from headwind.report.plain import cell, clean, visible
 from headwind.report.tables import Table, number_tables
 from headwind.run import Endpoint, Run
 from headwind.samples import ProcessSample, Sample
@@ -221,8 +221,23 @@ def test_csv_cannot_become_a_formula() -> None:
     run = Run(tool="wrk", url="=HYPERLINK(1)", requests=1, complete=True)
     rows = list(csv_module.DictReader(io.StringIO(csv.render(document(run)))))
     assert rows[0]["url"] == "'=HYPERLINK(1)"
-    for cell in csv_module.reader(io.StringIO(csv.render(hostile_document()))):
-        assert not any(text.startswith(("=", "+", "-", "@", "\t")) for text in cell)
+    for row in csv_module.reader(io.StringIO(csv.render(hostile_document()))):
+        assert not any(text.startswith(("=", "+", "-", "@", "\t")) for text in row)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        *((f"{sign}1+1", f"'{sign}1+1") for sign in "=+-@\uff1d\uff0b\uff0d\uff20"),
+        *(("  =1", "'  =1"), ("\u3000=1", "'\u3000=1"), ('"=1', "'\"=1"), ("x;=1+1", "x;'=1+1")),
+        *(("x; \uff1d1", "x;' \uff1d1"), ("x\t@y", "x\t'@y"), ("\ta", "'\ta"), ("a-b=c+d; e", "a-b=c+d; e")),
+    ],
+)
+def test_no_part_of_a_cell_begins_a_formula(text: str, shown: str) -> None:
+    assert cell(text) == shown
+    run = Run(tool="locust", requests=5, endpoints=(Endpoint(text, requests=5),), complete=True)
+    rows = list(csv_module.DictReader(io.StringIO(csv.render(document(run)))))
+    assert rows[1]["endpoint"] == shown
 
 
 def test_csv_says_which_gates_of_a_run_did_not_hold() -> None:
