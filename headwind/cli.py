@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import re
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from headwind import __version__
@@ -31,6 +33,7 @@ COMMANDS: dict[str, str] = {
 # argparse names Python's types.
 _NUMBERS = {"int": "whole number", "float": "number"}
 _OF_NO_TYPE = re.compile(r"invalid (int|float) value: (.*)")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,8 +65,35 @@ def _shown(message: str) -> str:
     return "".join(sign for sign in message if sign.isprintable() or sign in "\n\t")
 
 
+def _silence_stdout() -> None:
+    """What waits to be written is dropped: Python would try it once more at its end, and fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refused(error: OSError) -> int:
+    """A full disk, or a place that this user may not use, as one sentence; raises what is neither of them."""
+    if isinstance(error, PermissionError) and error.filename is not None:
+        print(
+            f"headwind: {_shown(str(error.filename))}: this user has no permission; give a place that is open to it.",
+            file=sys.stderr,
+        )
+        return Exit.UNREADABLE
+    if error.errno not in _FULL:
+        raise error
+    place = "the output" if error.filename is None else _shown(str(error.filename))
+    print(
+        f"headwind: {place} cannot be written ({error.strerror}); make room, or write elsewhere.",
+        file=sys.stderr,
+    )
+    _silence_stdout()
+    return Exit.USAGE
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns its exit code. Every expected failure is one sentence on stderr."""
+    # Python has None for a stream that the caller closed; what would go there is wanted by nobody.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end, as a stream is
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     try:
@@ -80,8 +110,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`headwind explain x | head`): stop silently, as other tools do.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        return _refused(error)
 
 
 if __name__ == "__main__":

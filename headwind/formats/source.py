@@ -82,7 +82,7 @@ def _size_left(handle: BinaryIO) -> int:
 def open_binary(path: str | Path) -> tuple[BinaryIO, str]:
     """The open file and its name for messages; `-` is stdin. Raises UnreadableError."""
     if str(path) == STDIN:
-        if sys.stdin.isatty():
+        if sys.stdin is None or sys.stdin.isatty():  # None: the caller closed it
             raise UnreadableError(
                 "nothing is piped in: give a file, or pipe a load tool's output into `headwind explain -`."
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,6 +136,18 @@ def test_a_file_in_a_folder_that_may_not_be_entered(
     assert capsys.readouterr().err.count("no permission") == 2
 
 
+def test_a_report_of_a_folder_without_permission(
+    open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (open_folder / "wrk.txt").unlink()
+    main(["report", str(open_folder)])
+    capsys.readouterr()
+    open_folder.chmod(0)
+    with powerless():
+        assert main(["report", str(open_folder)]) == Exit.UNREADABLE
+    assert "this user has no permission" in capsys.readouterr().err
+
+
 def test_a_file_that_refuses_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -173,6 +186,36 @@ def test_a_file_that_grows_is_read_as_far_as_it_was(tmp_path: Path) -> None:
 def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SATURATED.encode("utf-16"))))
     assert [run.requests for run in read_path("-")] == [2788]
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        ("- <&-", Exit.UNREADABLE, "headwind: nothing is piped in: give a file, "),
+        (
+            "wrk.txt >/dev/full",
+            Exit.USAGE,
+            "headwind: the output cannot be written (No space left on device); ",
+        ),
+        ("wrk.txt --format json >/dev/full", Exit.USAGE, "headwind: the output cannot be written "),
+        ("wrk.txt >&-", Exit.DONE, ""),
+        ("nowhere.txt 2>&-", Exit.UNREADABLE, ""),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_streams_that_are_closed_or_full(tmp_path: Path, redirected: str, code: Exit, said: str) -> None:
+    (tmp_path / "wrk.txt").write_text(SATURATED)
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m headwind explain {redirected}', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == bool(said)
 
 
 def test_a_file_larger_than_is_held_at_once_gives_the_same(tmp_path: Path) -> None:
