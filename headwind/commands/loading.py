@@ -131,7 +131,8 @@ def plan_of(options: argparse.Namespace, *, url: str | None = None) -> Plan:
     """The plan that the options of `add_load` describe; `url` stands in where no server is named. Raises UsageError."""
     if options.url is None and options.server_command is None and url is None:
         raise UsageError(
-            "nothing to load; give --url of a running server, or --command '... {port}' to start one."
+            "nothing to load; give --url of a running server, or --command '... {port}' to start one (make stress, "
+            "compare, capacity and diagnose load Headwind's own service)."
         )
     if options.arrival is not None and options.rate is None:
         raise UsageError("--arrival says how the requests of a --rate come; give --rate, or leave it out.")
