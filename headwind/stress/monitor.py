@@ -92,13 +92,16 @@ def _row(role: str, process: psutil.Process) -> ProcessSample | None:
         with process.oneshot():
             if process.status() == psutil.STATUS_ZOMBIE:
                 return None
+            rss_bytes = process.memory_info().rss
+            if not rss_bytes:  # it is ending: its memory is gone, and it is no zombie yet
+                return None
             used = process.cpu_times()
             return ProcessSample(
                 pid=process.pid,
                 role=role,
                 name=process.name(),
                 cpu_s=round(used.user + used.system, 3),
-                rss_bytes=process.memory_info().rss,
+                rss_bytes=rss_bytes,
                 threads=process.num_threads(),
                 busiest_thread_cpu_s=_busiest_thread_cpu_s(process),
                 parent_pid=process.ppid(),
